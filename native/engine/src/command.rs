@@ -1,0 +1,311 @@
+//! Typed control commands: the one way every front end changes a configuration.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// Transport protocol of a virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum Protocol {
+    /// TCP (RFC 9293).
+    Tcp,
+    /// UDP (RFC 768).
+    Udp,
+    /// SCTP (RFC 9260).
+    Sctp,
+}
+
+/// Address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// Identity of a virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(untagged))]
+pub enum ServiceKey {
+    /// One protocol, virtual address and virtual port; port 0 catches what no other service has.
+    Address {
+        /// Transport protocol.
+        protocol: Protocol,
+        /// Virtual address.
+        address: IpAddr,
+        /// Virtual port; 0 for a catch-all service, which must be persistent.
+        port: u16,
+    },
+    /// Whatever a named match gave this mark (IPVS: firewall mark).
+    Mark {
+        /// The mark, not 0.
+        mark: u32,
+        /// Address family of the packets.
+        family: Family,
+    },
+}
+
+/// Scheduler of a service, by its IPVS name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum SchedulerName {
+    /// Source hashing.
+    Sh,
+    /// Round robin.
+    Rr,
+}
+
+/// A flag of a scheduler, by its IPVS name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum SchedulerFlag {
+    /// `sh`: take another server when the chosen one is unavailable.
+    ShFallback,
+    /// `sh`: hash the source port as well as the source address.
+    ShPort,
+}
+
+/// Client stickiness of a service (IPVS persistence).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+pub struct Persistence {
+    /// Seconds a client stays with its server after its last new connection, 1..=2678400.
+    pub timeout_seconds: u32,
+    /// Leading bits of the client address that name one client, 1..=32 or 1..=128; all by default.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub prefix_length: Option<u8>,
+}
+
+/// Everything that can be said about a virtual service. Adding and editing both state the whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct ServiceSpec {
+    /// Identity.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub key: ServiceKey,
+    /// Scheduler; none means that every new connection finds no server.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub scheduler: Option<SchedulerName>,
+    /// Flags of the scheduler.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub flags: Vec<SchedulerFlag>,
+    /// Whether mid-stream packets may create connections; the global setting when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub sloppy: Option<bool>,
+    /// Persistence; none when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub persistence: Option<Persistence>,
+    /// One-packet scheduling: each UDP datagram is scheduled anew and leaves no connection.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub one_packet: bool,
+}
+
+/// Identity of a real server within its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ServerKey {
+    /// Address.
+    pub address: IpAddr,
+    /// Port; the service's port when absent. Direct routing always uses the service's port.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub port: Option<u16>,
+}
+
+/// How packets reach a real server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum ForwardingMethod {
+    /// The packet as it is, to the server's hardware address (IPVS: Route, `-g`).
+    #[default]
+    DirectRouting,
+}
+
+/// Everything that can be said about a real server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct ServerSpec {
+    /// Identity.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub key: ServerKey,
+    /// Relative share of new connections, 0..=2147483647; 0 quiesces. Default 1.
+    #[cfg_attr(feature = "serde", serde(default = "default_weight"))]
+    pub weight: u32,
+    /// Forwarding method; direct routing by default.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub forwarding: ForwardingMethod,
+    /// Connections at which the server counts as overloaded; 0 for never.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub upper_threshold: u32,
+    /// Connections below which an overloaded server takes new ones again; 0 for 3/4 of the upper.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub lower_threshold: u32,
+}
+
+#[cfg(feature = "serde")]
+const fn default_weight() -> u32 {
+    1
+}
+
+/// One named match of a mark: packets that fit every given condition carry the mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+pub struct MarkMatch {
+    /// Transport protocol; any when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub protocol: Option<Protocol>,
+    /// Destination network: address.
+    pub address: IpAddr,
+    /// Destination network: prefix length; the whole address when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub prefix_length: Option<u8>,
+    /// Destination ports, first and last; any when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub ports: Option<(u16, u16)>,
+}
+
+/// Changes of the global settings; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields, default))]
+pub struct SettingsPatch {
+    /// Adopt mid-stream TCP connections (`sloppy_tcp`).
+    pub sloppy_tcp: Option<bool>,
+    /// Adopt mid-stream SCTP associations (`sloppy_sctp`).
+    pub sloppy_sctp: Option<bool>,
+    /// Let ICMP errors of unknown connections create them (`schedule_icmp`).
+    pub schedule_icmp: Option<bool>,
+    /// Reschedule connections of removed and quiesced servers (`expire_nodest_conn`).
+    pub expire_nodest_conn: Option<bool>,
+    /// Ignore persistence templates of quiesced servers (`expire_quiescent_template`).
+    pub expire_quiescent_template: Option<bool>,
+    /// Whether a SYN on a finished connection is scheduled anew, 0..=3 (`conn_reuse_mode`).
+    pub conn_reuse_mode: Option<u8>,
+    /// Seconds an established TCP connection may idle, 1..=2678400 (`ipvsadm --set`).
+    pub tcp_timeout_seconds: Option<u32>,
+    /// Seconds a TCP connection stays in FIN_WAIT, 1..=2678400 (`ipvsadm --set`).
+    pub tcp_fin_timeout_seconds: Option<u32>,
+    /// Seconds a UDP flow may idle, 1..=2678400 (`ipvsadm --set`).
+    pub udp_timeout_seconds: Option<u32>,
+    /// ICMP errors the director makes a second at most; 0 for no limit.
+    pub icmp_errors_per_second: Option<u32>,
+}
+
+/// A change of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "type", rename_all = "kebab-case"))]
+pub enum Command {
+    /// Adds a virtual service (`ipvsadm -A`).
+    AddService {
+        /// The service.
+        service: ServiceSpec,
+    },
+    /// Replaces everything but identity and servers (`ipvsadm -E`).
+    EditService {
+        /// The service.
+        service: ServiceSpec,
+    },
+    /// Removes a virtual service and its servers (`ipvsadm -D`).
+    RemoveService {
+        /// Its identity.
+        service: ServiceKey,
+    },
+    /// Removes everything (`ipvsadm -C`).
+    Clear,
+    /// Adds a real server at the head of the service's list (`ipvsadm -a`).
+    AddServer {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: ServerSpec,
+    },
+    /// Replaces everything but the identity of a real server (`ipvsadm -e`).
+    EditServer {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: ServerSpec,
+    },
+    /// Sets only the weight of a real server.
+    SetWeight {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: ServerKey,
+        /// The new weight.
+        weight: u32,
+    },
+    /// Removes a real server (`ipvsadm -d`).
+    RemoveServer {
+        /// The service.
+        service: ServiceKey,
+        /// The server.
+        server: ServerKey,
+    },
+    /// Defines what carries a mark, replacing an earlier definition.
+    DefineMark {
+        /// The mark, not 0.
+        mark: u32,
+        /// A packet that fits any of these carries the mark; empty to forget the mark.
+        matches: Vec<MarkMatch>,
+    },
+    /// Changes global settings.
+    Settings {
+        /// The changes.
+        settings: SettingsPatch,
+    },
+}
+
+/// Kind of a refused command; the names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum IssueCode {
+    /// The service exists already.
+    ServiceExists,
+    /// There is no such service.
+    ServiceNotFound,
+    /// The service has this server already.
+    ServerExists,
+    /// The service has no such server.
+    ServerNotFound,
+    /// Address families do not fit together.
+    FamilyMismatch,
+    /// A virtual address that is a server address, or the other way round.
+    AddressConflict,
+    /// A number outside its range.
+    OutOfRange,
+    /// An address that cannot be used here (unspecified, multicast, loopback, link-local).
+    InvalidAddress,
+    /// Options that contradict each other.
+    InvalidCombination,
+}
+
+/// One problem of one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Issue {
+    /// Kind.
+    pub code: IssueCode,
+    /// Which command of the batch, from 0.
+    pub command: usize,
+    /// Which field of the command, as front ends spell it: `weight`, `address`, `flags[1]`.
+    pub field: String,
+    /// The refused value, as text.
+    pub value: String,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}

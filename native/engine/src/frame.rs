@@ -1,0 +1,104 @@
+//! What the port knows about a frame beside its bytes, and the frames the engine makes itself.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::hop::Egress;
+
+/// Number of a network interface, as the kernel counts them (`ifindex`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct InterfaceId(pub u32);
+
+/// State of a frame's layer-4 checksum, as the virtio-net header tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChecksumState {
+    /// The checksum field is what the sender says it is.
+    #[default]
+    Complete,
+    /// The field holds the pseudo-header sum only; the device that sends the frame completes it.
+    Partial,
+}
+
+/// Segmentation still to be done by the device that sends the frame (GSO).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segmentation {
+    /// Payload octets of each segment.
+    pub segment_size: u16,
+    /// Octets of all headers, Ethernet included, that each segment repeats.
+    pub header_length: u16,
+}
+
+/// What a port knows about a received frame beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameMeta {
+    /// The interface the frame came in by.
+    pub interface: InterfaceId,
+    /// VLAN tag control information the kernel took out of the frame; it goes back in on sending.
+    pub vlan: Option<u16>,
+    /// Whether the layer-4 checksum is complete.
+    pub checksum: ChecksumState,
+    /// Set on a frame that stands for several segments.
+    pub segmentation: Option<Segmentation>,
+}
+
+impl FrameMeta {
+    /// A plain frame from `interface`: untagged, checksum complete, one segment.
+    #[must_use]
+    pub const fn plain(interface: InterfaceId) -> Self {
+        Self { interface, vlan: None, checksum: ChecksumState::Complete, segmentation: None }
+    }
+}
+
+/// One frame the engine made: where its bytes lie in [`Outputs`] and where it leaves.
+#[derive(Clone, Debug)]
+pub struct OutputFrame {
+    /// The octets, as a range of [`Outputs::bytes`].
+    pub range: Range<usize>,
+    /// Where it leaves.
+    pub egress: Egress,
+    /// VLAN tag control information to put into the frame on sending.
+    pub vlan: Option<u16>,
+}
+
+/// Frames the engine made itself (ICMP replies, fragments). Reused: cleared by the caller once the
+/// frames are sent, so that a steady state allocates nothing.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    bytes: Vec<u8>,
+    frames: Vec<OutputFrame>,
+}
+
+impl Outputs {
+    /// An empty store with room for a batch.
+    #[must_use]
+    pub fn with_capacity(octets: usize, frames: usize) -> Self {
+        Self { bytes: Vec::with_capacity(octets), frames: Vec::with_capacity(frames) }
+    }
+
+    /// Forgets all frames, keeping the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.frames.clear();
+    }
+
+    /// The frames made so far, oldest first.
+    #[must_use]
+    pub fn frames(&self) -> &[OutputFrame] {
+        &self.frames
+    }
+
+    /// The octets of `frame`.
+    #[must_use]
+    pub fn octets(&self, frame: &OutputFrame) -> &[u8] {
+        self.bytes.get(frame.range.clone()).unwrap_or_default()
+    }
+
+    /// Adds a frame of `length` zero octets and returns them to be filled in.
+    pub fn push(&mut self, length: usize, egress: Egress, vlan: Option<u16>) -> &mut [u8] {
+        let start = self.bytes.len();
+        self.bytes.resize(start + length, 0);
+        self.frames.push(OutputFrame { range: start..start + length, egress, vlan });
+        self.bytes.get_mut(start..).unwrap_or_default()
+    }
+}

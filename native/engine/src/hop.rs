@@ -1,0 +1,55 @@
+//! Where frames leave: the routes and neighbours of the real servers, kept by the caller.
+
+use wire::ethernet::MacAddress;
+
+use crate::frame::InterfaceId;
+
+/// Number of a real server of one service, for as long as anything remembers it. Dense: usable as
+/// an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct ServerId(pub u32);
+
+/// The way to a real server with its neighbour known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// The interface frames leave by.
+    pub interface: InterfaceId,
+    /// Largest IP packet, in octets, that fits (the path MTU of the route).
+    pub mtu: u32,
+    /// The interface's own hardware address.
+    pub source: MacAddress,
+    /// The neighbour's hardware address.
+    pub destination: MacAddress,
+}
+
+/// What is known of the way to a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hop {
+    /// Route and neighbour are known.
+    Ready(NextHop),
+    /// The route is known, the neighbour is being asked for: frames wait with the caller.
+    Resolving {
+        /// Largest IP packet, in octets, that fits.
+        mtu: u32,
+    },
+    /// The neighbour did not answer, or no route leads there.
+    Unreachable,
+    /// The address is the director's own.
+    Local,
+}
+
+/// The caller's table of ways to the real servers.
+pub trait Hops {
+    /// The way to `server`, now. Called once a forwarded frame: it must be an index, not a search.
+    fn hop(&self, server: ServerId) -> Hop;
+}
+
+/// Where a frame leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Egress {
+    /// By this interface; the Ethernet header is complete.
+    Interface(InterfaceId),
+    /// Not yet: it waits for the neighbour of this server; the caller fills in the addresses.
+    Neighbour(ServerId),
+}

@@ -1,0 +1,24 @@
+//! The director's heart: a frame and a time go in, a verdict comes out.
+//!
+//! This crate touches no socket, no clock, no thread and no randomness; all of these are arguments.
+//! `#![no_std]` is the proof. It is driven like this:
+//!
+//! 1. Control: build a [`Configuration`] by applying [`Command`]s to the previous one; nothing is
+//!    half-applied. Hand it to every engine with [`Engine::configure`].
+//! 2. Input: [`Engine::process`] judges one frame and rewrites it in place.
+//! 3. Time: when [`Engine::poll_timeout`] has come, call [`Engine::handle_timeout`]; each call does
+//!    a bounded amount of work.
+//! 4. Output: [`Outputs`] holds the frames the engine made itself; [`Engine::poll_event`] hands out
+//!    what happened.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod command;
+pub mod event;
+pub mod frame;
+pub mod hop;
+pub mod snapshot;
+pub mod time;
+pub mod verdict;

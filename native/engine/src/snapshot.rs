@@ -1,0 +1,278 @@
+//! Read models: plain values that say what the engine holds at one moment.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use crate::command::{Family, ForwardingMethod, Protocol, ServerSpec, ServiceKey, ServiceSpec};
+use crate::hop::ServerId;
+
+/// A number of a configuration and the digest of its content.
+///
+/// Two directors whose digests are equal place every new connection alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Counts the accepted changes, from 0.
+    pub number: u64,
+    /// Digest of everything that decides where connections go, server order included.
+    pub digest: u64,
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Version {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut fields = serializer.serialize_struct("Version", 2)?;
+        fields.serialize_field("number", &Counter(self.number))?;
+        fields.serialize_field("digest", &alloc::format!("{:016x}", self.digest))?;
+        fields.end()
+    }
+}
+
+/// A counter that only grows. Serialised as a floating-point number: exact below 2^53.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Counter(pub u64);
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Counter {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53, as documented")]
+        serializer.serialize_f64(self.0 as f64)
+    }
+}
+
+/// Traffic counters, as `ipvsadm -L --stats` prints them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct Traffic {
+    /// Connections scheduled.
+    pub connections: Counter,
+    /// Packets from clients.
+    pub in_packets: Counter,
+    /// Packets from servers (0 for direct routing).
+    pub out_packets: Counter,
+    /// Octets from clients, IP headers included.
+    pub in_octets: Counter,
+    /// Octets from servers, IP headers included.
+    pub out_octets: Counter,
+}
+
+/// A named counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct NamedCounter {
+    /// The reason's stable name.
+    pub name: &'static str,
+    /// How often.
+    pub count: Counter,
+}
+
+/// A real server as configured and as observed.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct ServerSnapshot {
+    /// Configuration; the port is always given.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub spec: ServerSpec,
+    /// Its number.
+    pub id: ServerId,
+    /// Connections in active states.
+    pub active_connections: u32,
+    /// Connections in inactive states.
+    pub inactive_connections: u32,
+    /// Persistence templates.
+    pub persistent_connections: u32,
+    /// Whether the upper threshold was reached.
+    pub overloaded: bool,
+    /// Counters.
+    pub traffic: Traffic,
+}
+
+/// A virtual service as configured and as observed.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct ServiceSnapshot {
+    /// Configuration.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub spec: ServiceSpec,
+    /// Servers in list order: the newest first, as schedulers walk them.
+    pub servers: Vec<ServerSnapshot>,
+    /// Counters.
+    pub traffic: Traffic,
+    /// Connections adopted mid-stream, by cause.
+    pub adopted: Vec<NamedCounter>,
+    /// New connections that `sh-fallback` moved off an unavailable server.
+    pub moved_by_fallback: Counter,
+    /// New connections refused because no server could take them.
+    pub refused: Counter,
+}
+
+/// Everything counted, at one moment.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct Statistics {
+    /// The configuration the numbers belong to.
+    pub version: Version,
+    /// Services, in the order they were added.
+    pub services: Vec<ServiceSnapshot>,
+    /// Totals.
+    pub traffic: Traffic,
+    /// Frames forwarded.
+    pub forwarded: Counter,
+    /// Frames left to the host, by reason.
+    pub passed: Vec<NamedCounter>,
+    /// Frames dropped, by reason.
+    pub dropped: Vec<NamedCounter>,
+    /// Frames answered by the director itself, by reason.
+    pub replied: Vec<NamedCounter>,
+    /// Entries in the connection table, templates included.
+    pub connections: u32,
+    /// Entries the table can hold.
+    pub connection_limit: u32,
+    /// New connections placed without an entry because the table was full.
+    pub placed_without_entry: Counter,
+}
+
+/// One entry of the connection table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct ConnectionRow {
+    /// Protocol; none for a template of a service by mark.
+    pub protocol: Option<Protocol>,
+    /// Client address and port; masked, with port 0, for a template.
+    pub client: SocketAddr,
+    /// Virtual address and port.
+    pub virtual_address: SocketAddr,
+    /// Real server's address and the port it is spoken to.
+    pub server: SocketAddr,
+    /// State, as `ipvsadm -L -c` prints it.
+    pub state: &'static str,
+    /// Milliseconds until it expires.
+    pub expires_in_ms: Counter,
+    /// Whether it is a persistence template.
+    pub template: bool,
+    /// Forwarding method.
+    pub forwarding: ForwardingMethod,
+    /// Packets from the client.
+    pub in_packets: Counter,
+}
+
+/// Which connections to list; all conditions must hold.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields, default))]
+pub struct ConnectionFilter {
+    /// Of this service's protocol, address and port.
+    pub service: Option<ServiceKey>,
+    /// Of the real server with this address.
+    pub server: Option<IpAddr>,
+    /// Of this client address.
+    pub client: Option<IpAddr>,
+    /// In this state.
+    pub state: Option<String>,
+    /// Only templates, or only connections.
+    pub template: Option<bool>,
+}
+
+/// A part of a connection listing.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ConnectionPage {
+    /// The rows.
+    pub rows: Vec<ConnectionRow>,
+    /// Where the next page begins; none after the last.
+    pub next: Option<u32>,
+}
+
+/// A flow to explain: what a packet's headers say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase", deny_unknown_fields))]
+pub struct Flow {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Client's address.
+    pub client_address: IpAddr,
+    /// Client's port.
+    pub client_port: u16,
+    /// Virtual address.
+    pub virtual_address: IpAddr,
+    /// Virtual port.
+    pub virtual_port: u16,
+}
+
+/// Why a flow goes where it goes; nothing is changed by asking.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct Explanation {
+    /// The flow asked about.
+    pub flow: Flow,
+    /// The configuration that answered.
+    pub version: Version,
+    /// The service that takes it; none if it passes to the host.
+    pub service: Option<ServiceKey>,
+    /// The connection it already belongs to.
+    pub connection: Option<ConnectionRow>,
+    /// The template it would follow.
+    pub template: Option<ConnectionRow>,
+    /// What the scheduler would answer for a new connection.
+    pub schedule: Option<ScheduleExplanation>,
+    /// Where the next packet goes; none if nowhere.
+    pub server: Option<ServerRef>,
+    /// The whole in a sentence.
+    pub reason: String,
+}
+
+/// A real server, named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ServerRef {
+    /// Its number.
+    pub id: ServerId,
+    /// Address.
+    pub address: IpAddr,
+    /// Port.
+    pub port: u16,
+    /// Current weight.
+    pub weight: u32,
+    /// Whether it is overloaded.
+    pub overloaded: bool,
+}
+
+/// A scheduler's answer, step by step.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct ScheduleExplanation {
+    /// Scheduler name.
+    pub scheduler: &'static str,
+    /// Hash of the flow, for hashing schedulers.
+    pub hash: Option<u32>,
+    /// Bucket of the table.
+    pub bucket: Option<u32>,
+    /// Size of the table.
+    pub table_size: Option<u32>,
+    /// The server the bucket names, available or not.
+    pub first_choice: Option<ServerRef>,
+    /// Buckets that fallback looked at after the first, in order.
+    pub probes: Vec<u32>,
+    /// Whether fallback moved the flow off its first choice.
+    pub moved_by_fallback: bool,
+    /// The answer.
+    pub server: Option<ServerRef>,
+}
+
+/// Address family of an address.
+#[must_use]
+pub const fn family_of(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::Ipv4,
+        IpAddr::V6(_) => Family::Ipv6,
+    }
+}
