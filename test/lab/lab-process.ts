@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 
 /** One line of a lab program: a JSON object that says what kind it is. */
-export type Message = { readonly type: string; readonly [field: string]: unknown }
+export type Message = { readonly event: string; readonly [field: string]: unknown }
 
 /** How a process ended. */
 export interface Exit {
@@ -61,9 +61,9 @@ export class LabProcess {
     return this.#stderr.join('\n')
   }
 
-  /** The latest message of a type. */
-  latest(type: string): Message | undefined {
-    return this.#latest.get(type)
+  /** The latest message of a kind. */
+  latest(event: string): Message | undefined {
+    return this.#latest.get(event)
   }
 
   /** Calls `listener` for every message from now on; the result stops that. */
@@ -92,9 +92,9 @@ export class LabProcess {
     })
   }
 
-  /** The latest message of `type`, or the first one to come. */
-  async message(type: string, timeoutMs?: number): Promise<Message> {
-    return this.latest(type) ?? this.waitFor(type, (message) => message.type === type, timeoutMs)
+  /** The latest message of a kind, or the first one to come. */
+  async message(event: string, timeoutMs?: number): Promise<Message> {
+    return this.latest(event) ?? this.waitFor(event, (message) => message.event === event, timeoutMs)
   }
 
   /** Writes one JSON line to its standard input. */
@@ -119,7 +119,7 @@ export class LabProcess {
       this.#keep(line)
       return
     }
-    this.#latest.set(message.type, message)
+    this.#latest.set(message.event, message)
     for (const listener of this.#listeners) listener(message)
   }
 
@@ -138,8 +138,8 @@ export class LabProcess {
 function parse(line: string): Message | undefined {
   try {
     const value: unknown = JSON.parse(line)
-    const named = typeof value === 'object' && value !== null && 'type' in value
-    return named && typeof value.type === 'string' ? (value as Message) : undefined
+    const named = typeof value === 'object' && value !== null && 'event' in value
+    return named && typeof value.event === 'string' ? (value as Message) : undefined
   } catch {
     return undefined
   }
