@@ -1,0 +1,107 @@
+//! The ways to the real servers, as the packet path sees them: an immutable table, indexed by
+//! [`ServerId`], that workers swap between batches.
+
+use std::net::IpAddr;
+
+use engine::frame::InterfaceId;
+use engine::hop::{Hop, Hops, NextHop, ServerId};
+use wire::ethernet::MacAddress;
+
+/// One moment's ways to all real servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HopTable {
+    hops: Vec<Hop>,
+}
+
+impl HopTable {
+    /// An empty table: every server is unreachable.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { hops: Vec::new() }
+    }
+
+    /// States the way to `server`. Servers never stated are unreachable.
+    pub fn set(&mut self, server: ServerId, hop: Hop) {
+        let index = index(server);
+        if index >= self.hops.len() {
+            self.hops.resize(index + 1, Hop::Unreachable);
+        }
+        self.hops[index] = hop;
+    }
+
+    /// The interfaces that frames to ready servers leave by; each may come up several times.
+    pub fn interfaces(&self) -> impl Iterator<Item = InterfaceId> + '_ {
+        self.hops.iter().filter_map(|hop| match hop {
+            Hop::Ready(next) => Some(next.interface),
+            Hop::Resolving { .. } | Hop::Unreachable | Hop::Local => None,
+        })
+    }
+}
+
+impl Hops for HopTable {
+    fn hop(&self, server: ServerId) -> Hop {
+        self.hops.get(index(server)).copied().unwrap_or(Hop::Unreachable)
+    }
+}
+
+impl FromIterator<(ServerId, Hop)> for HopTable {
+    fn from_iter<I: IntoIterator<Item = (ServerId, Hop)>>(hops: I) -> Self {
+        let mut table = Self::new();
+        for (server, hop) in hops {
+            table.set(server, hop);
+        }
+        table
+    }
+}
+
+/// A server's number as an index of tables.
+pub(crate) fn index(server: ServerId) -> usize {
+    usize::try_from(server.0).unwrap_or(usize::MAX)
+}
+
+/// A way made up for `address`, for directors without a network: MTU 1500, interface 1, and locally
+/// administered hardware addresses of which the neighbour's follows from the IP address.
+#[must_use]
+pub fn assumed(address: IpAddr) -> NextHop {
+    let tail = match address {
+        IpAddr::V4(address) => address.octets(),
+        // The last four octets, as IPv6 itself does for multicast (RFC 2464 section 7).
+        IpAddr::V6(address) => {
+            let [.., a, b, c, d] = address.octets();
+            [a, b, c, d]
+        }
+    };
+    let family = if address.is_ipv4() { 4 } else { 6 };
+    let [a, b, c, d] = tail;
+    NextHop {
+        interface: InterfaceId(1),
+        mtu: 1500,
+        source: MacAddress([0x02, 0, 0, 0, 0, 1]),
+        destination: MacAddress([0x02, family, a, b, c, d]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_servers_are_unreachable() {
+        let mut table = HopTable::new();
+        assert_eq!(table.hop(ServerId(0)), Hop::Unreachable);
+        table.set(ServerId(3), Hop::Local);
+        assert_eq!(table.hop(ServerId(2)), Hop::Unreachable);
+        assert_eq!(table.hop(ServerId(3)), Hop::Local);
+        assert_eq!(table.hop(ServerId(u32::MAX)), Hop::Unreachable);
+    }
+
+    #[test]
+    fn assumed_addresses_differ_by_server_and_are_locally_administered() {
+        let one = assumed([10, 0, 0, 11].into()).destination;
+        let other = assumed([10, 0, 0, 12].into()).destination;
+        assert_eq!(one, MacAddress([0x02, 4, 10, 0, 0, 11]));
+        assert_ne!(one, other);
+        let six: IpAddr = "2001:db8::1:2".parse().expect("an address");
+        assert_eq!(assumed(six).destination, MacAddress([0x02, 6, 0, 1, 0, 2]));
+    }
+}

@@ -1,0 +1,288 @@
+//! The waiting room for frames whose neighbour is still being asked for: bounded in every
+//! direction, and every frame that does not get out is counted.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use engine::frame::InterfaceId;
+use engine::hop::{Hop, Hops, NextHop, ServerId};
+use engine::snapshot::Counter;
+use engine::time::Instant;
+use serde::Serialize;
+use wire::ethernet;
+
+use crate::hops::{HopTable, index};
+use crate::port::{Offload, Outgoing};
+
+/// Bounds of the waiting room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingLimits {
+    /// Frames waiting for one server. Default 64.
+    pub frames_per_server: u16,
+    /// Frames waiting in all. Default 1024.
+    pub frames: usize,
+    /// Octets waiting in all; one 64 KB super-frame takes as much as 40 plain ones. Default 8 MiB.
+    pub octets: usize,
+    /// How long a frame waits. Default 3 s, what the kernel takes to give a neighbour up.
+    pub patience: Duration,
+}
+
+impl Default for PendingLimits {
+    fn default() -> Self {
+        let patience = Duration::from_secs(3);
+        Self { frames_per_server: 64, frames: 1024, octets: 8 << 20, patience }
+    }
+}
+
+/// What became of frames that had to wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingCounters {
+    /// Frames waiting now.
+    pub waiting: Counter,
+    /// Frames that had to wait.
+    pub queued: Counter,
+    /// Frames that went out when their neighbour was found.
+    pub released: Counter,
+    /// Frames dropped because the waiting room was full.
+    pub full: Counter,
+    /// Frames dropped because they had waited too long.
+    pub expired: Counter,
+    /// Frames dropped because there is no neighbour or no way any more.
+    pub unreachable: Counter,
+}
+
+impl PendingCounters {
+    /// Adds what another worker counted.
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.waiting.0 += other.waiting.0;
+        self.queued.0 += other.queued.0;
+        self.released.0 += other.released.0;
+        self.full.0 += other.full.0;
+        self.expired.0 += other.expired.0;
+        self.unreachable.0 += other.unreachable.0;
+    }
+}
+
+#[derive(Debug)]
+struct Waiting {
+    server: ServerId,
+    until: Instant,
+    octets: Vec<u8>,
+    vlan: Option<u16>,
+    offload: Offload,
+}
+
+/// Frames waiting for their neighbours, oldest first.
+#[derive(Debug)]
+pub struct Pending {
+    limits: PendingLimits,
+    waiting: VecDeque<Waiting>,
+    octets: usize,
+    per_server: Vec<u16>,
+    spare: Vec<Vec<u8>>,
+    counters: PendingCounters,
+}
+
+/// Emptied buffers kept for reuse.
+const SPARE_MAX: usize = 64;
+
+impl Pending {
+    /// An empty waiting room.
+    #[must_use]
+    pub fn new(limits: PendingLimits) -> Self {
+        Self {
+            limits,
+            waiting: VecDeque::with_capacity(limits.frames),
+            octets: 0,
+            per_server: Vec::new(),
+            spare: Vec::new(),
+            counters: PendingCounters::default(),
+        }
+    }
+
+    /// Keeps a copy of a frame for `server`, or drops and counts it.
+    pub fn push(
+        &mut self,
+        server: ServerId,
+        octets: &[u8],
+        vlan: Option<u16>,
+        offload: Offload,
+        now: Instant,
+    ) {
+        let place = index(server);
+        if place >= self.per_server.len() {
+            self.per_server.resize(place + 1, 0);
+        }
+        let waiting_for_server = self.per_server.get(place).copied().unwrap_or_default();
+        if waiting_for_server >= self.limits.frames_per_server
+            || self.waiting.len() >= self.limits.frames
+            || self.octets + octets.len() > self.limits.octets
+        {
+            self.counters.full.0 += 1;
+            return;
+        }
+        self.counters.queued.0 += 1;
+        self.octets += octets.len();
+        if let Some(count) = self.per_server.get_mut(place) {
+            *count += 1;
+        }
+        let mut copy = self.spare.pop().unwrap_or_default();
+        copy.clear();
+        copy.extend_from_slice(octets);
+        let until = now + self.limits.patience;
+        self.waiting.push_back(Waiting { server, until, octets: copy, vlan, offload });
+    }
+
+    /// Lets go what `hops` has an answer for: frames to ready servers are handed to `send` with
+    /// their addresses filled in, frames to servers that cannot be reached are dropped and counted.
+    pub fn release(&mut self, hops: &HopTable, mut send: impl FnMut(Outgoing<'_>)) {
+        for _ in 0..self.waiting.len() {
+            let Some(mut frame) = self.waiting.pop_front() else { return };
+            match hops.hop(frame.server) {
+                Hop::Resolving { .. } => {
+                    self.waiting.push_back(frame);
+                    continue;
+                }
+                Hop::Ready(next) => {
+                    address(&mut frame.octets, &next);
+                    self.counters.released.0 += 1;
+                    send(outgoing(&frame, next.interface));
+                }
+                Hop::Unreachable | Hop::Local => self.counters.unreachable.0 += 1,
+            }
+            self.retire(frame);
+        }
+    }
+
+    /// Drops and counts what has waited too long.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while self.waiting.front().is_some_and(|frame| frame.until <= now) {
+            let Some(frame) = self.waiting.pop_front() else { return };
+            self.counters.expired.0 += 1;
+            self.retire(frame);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] has something to drop.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.waiting.front().map(|frame| frame.until)
+    }
+
+    /// What became of the frames so far.
+    #[must_use]
+    pub fn counters(&self) -> PendingCounters {
+        let waiting = Counter(u64::try_from(self.waiting.len()).unwrap_or(u64::MAX));
+        PendingCounters { waiting, ..self.counters }
+    }
+
+    fn retire(&mut self, frame: Waiting) {
+        self.octets -= frame.octets.len();
+        if let Some(count) = self.per_server.get_mut(index(frame.server)) {
+            *count -= 1;
+        }
+        // Buffers of super-frames are not kept: 64 of them would be 4 MiB that nobody needs.
+        if self.spare.len() < SPARE_MAX && frame.octets.capacity() <= 4096 {
+            self.spare.push(frame.octets);
+        }
+    }
+}
+
+/// Fills in the hardware addresses that were not known when the frame was made.
+fn address(frame: &mut [u8], next: &NextHop) {
+    let mut header = ethernet::Frame::new_unchecked(frame);
+    header.set_destination(next.destination);
+    header.set_source(next.source);
+}
+
+fn outgoing(frame: &Waiting, interface: InterfaceId) -> Outgoing<'_> {
+    Outgoing { interface, octets: &frame.octets, vlan: frame.vlan, offload: frame.offload }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::ethernet::MacAddress;
+
+    const PLAIN: Offload = Offload {
+        flags: 0,
+        kind: 0,
+        header_length: 0,
+        segment_size: 0,
+        checksum_start: 0,
+        checksum_offset: 0,
+    };
+
+    fn ready() -> Hop {
+        Hop::Ready(NextHop {
+            interface: InterfaceId(4),
+            mtu: 1500,
+            source: MacAddress([2; 6]),
+            destination: MacAddress([4; 6]),
+        })
+    }
+
+    fn released(pending: &mut Pending, hops: &HopTable) -> Vec<(InterfaceId, Vec<u8>)> {
+        let mut sent = Vec::new();
+        pending.release(hops, |frame| sent.push((frame.interface, frame.octets.to_vec())));
+        sent
+    }
+
+    #[test]
+    fn frames_go_out_in_order_with_addresses_once_the_neighbour_is_known() {
+        let mut pending = Pending::new(PendingLimits::default());
+        for last in [1, 2] {
+            let mut frame = [0; 60];
+            frame[59] = last;
+            pending.push(ServerId(1), &frame, None, PLAIN, Instant::ZERO);
+        }
+        let resolving = HopTable::from_iter([(ServerId(1), Hop::Resolving { mtu: 1500 })]);
+        assert_eq!(released(&mut pending, &resolving), []);
+        let sent = released(&mut pending, &HopTable::from_iter([(ServerId(1), ready())]));
+        assert_eq!(sent.len(), 2);
+        for ((interface, frame), last) in sent.iter().zip([1, 2]) {
+            assert_eq!(*interface, InterfaceId(4));
+            assert_eq!(frame[..12], [4, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 2]);
+            assert_eq!(frame[59], last);
+        }
+        assert_eq!(pending.counters().released, Counter(2));
+        assert_eq!(pending.counters().waiting, Counter(0));
+    }
+
+    #[test]
+    fn every_bound_drops_and_counts() {
+        let limits =
+            PendingLimits { frames_per_server: 2, frames: 3, octets: 200, ..Default::default() };
+        let mut pending = Pending::new(limits);
+        let push = |pending: &mut Pending, server, length| {
+            pending.push(ServerId(server), &vec![0; length], None, PLAIN, Instant::ZERO);
+            (pending.counters().waiting.0, pending.counters().full.0)
+        };
+        assert_eq!(push(&mut pending, 0, 60), (1, 0));
+        assert_eq!(push(&mut pending, 0, 60), (2, 0));
+        assert_eq!(push(&mut pending, 0, 60), (2, 1), "the server's bound");
+        assert_eq!(push(&mut pending, 1, 90), (2, 2), "the octets' bound");
+        assert_eq!(push(&mut pending, 1, 60), (3, 2));
+        assert_eq!(push(&mut pending, 2, 1), (3, 3), "the bound of all");
+    }
+
+    #[test]
+    fn what_waits_too_long_or_for_nothing_is_dropped_and_counted() {
+        let mut pending = Pending::new(PendingLimits::default());
+        assert_eq!(pending.poll_timeout(), None);
+        pending.push(ServerId(0), &[0; 60], None, PLAIN, Instant::ZERO);
+        pending.push(ServerId(1), &[0; 60], None, PLAIN, Instant::from_millis(10));
+        assert_eq!(pending.poll_timeout(), Some(Instant::from_millis(3000)));
+        pending.handle_timeout(Instant::from_millis(3000));
+        assert_eq!((pending.counters().expired, pending.counters().waiting.0), (Counter(1), 1));
+        assert_eq!(released(&mut pending, &HopTable::new()), []);
+        let counters = pending.counters();
+        assert_eq!((counters.unreachable, counters.waiting), (Counter(1), Counter(0)));
+        // The room is whole again: nothing of the dropped frames is still counted in.
+        for _ in 0..64 {
+            pending.push(ServerId(1), &[0; 60], None, PLAIN, Instant::ZERO);
+        }
+        assert_eq!(pending.counters().full, Counter(0));
+    }
+}

@@ -1,0 +1,234 @@
+//! A port without a network: frames are put in and taken out by the program that holds the
+//! [`MemoryWire`].
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use engine::frame::{FrameMeta, InterfaceId};
+use engine::snapshot::Counter;
+
+use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received};
+
+/// A frame on a [`MemoryWire`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireFrame {
+    /// The interface it came by or leaves by.
+    pub interface: InterfaceId,
+    /// The frame from its Ethernet header on.
+    pub octets: Vec<u8>,
+    /// VLAN tag control information beside the frame.
+    pub vlan: Option<u16>,
+    /// What is left for the device that sends it.
+    pub offload: Offload,
+}
+
+impl WireFrame {
+    /// An untagged frame with nothing left to do.
+    #[must_use]
+    pub fn plain(interface: InterfaceId, octets: Vec<u8>) -> Self {
+        Self { interface, octets, vlan: None, offload: Offload::default() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    inbound: VecDeque<WireFrame>,
+    outbound: VecDeque<WireFrame>,
+    woken: bool,
+}
+
+/// The outside end of a [`MemoryPort`]; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryWire {
+    shared: Arc<(Mutex<Queues>, Condvar)>,
+}
+
+impl MemoryWire {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        // A thread that panicked while it held the queues left them whole: each change is one push.
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a frame on the way to the director.
+    pub fn put(&self, frame: WireFrame) {
+        self.queues().inbound.push_back(frame);
+        self.shared.1.notify_all();
+    }
+
+    /// Takes the oldest frame the director sent.
+    pub fn take(&self) -> Option<WireFrame> {
+        self.queues().outbound.pop_front()
+    }
+
+    /// Waits for a frame of the director, `timeout` at most.
+    pub fn take_within(&self, timeout: Duration) -> Option<WireFrame> {
+        let queues = self.queues();
+        let (mut queues, _) = self
+            .shared
+            .1
+            .wait_timeout_while(queues, timeout, |queues| queues.outbound.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        queues.outbound.pop_front()
+    }
+
+    /// Makes the port's wait return.
+    pub fn wake(&self) {
+        self.queues().woken = true;
+        self.shared.1.notify_all();
+    }
+}
+
+/// A [`PacketPort`] on a [`MemoryWire`].
+#[derive(Debug, Default)]
+pub struct MemoryPort {
+    wire: MemoryWire,
+    counters: Vec<InterfaceCounters>,
+}
+
+impl MemoryPort {
+    /// A port, and the wire it is on.
+    #[must_use]
+    pub fn new() -> (Self, MemoryWire) {
+        let wire = MemoryWire::default();
+        (Self { wire: wire.clone(), counters: Vec::new() }, wire)
+    }
+
+    fn counters_of(&mut self, interface: InterfaceId) -> &mut InterfaceCounters {
+        let found = self.counters.iter().position(|counters| counters.interface == interface);
+        let index = found.unwrap_or_else(|| {
+            self.counters.push(InterfaceCounters::new(interface));
+            self.counters.len() - 1
+        });
+        &mut self.counters[index]
+    }
+
+    fn put_out(&mut self, frame: WireFrame) {
+        self.counters_of(frame.interface).sent.0 += 1;
+        self.wire.queues().outbound.push_back(frame);
+        self.wire.shared.1.notify_all();
+    }
+}
+
+impl PacketPort for MemoryPort {
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let queues = self.wire.queues();
+        let idle = |queues: &mut Queues| queues.inbound.is_empty() && !queues.woken;
+        let mut queues = match timeout {
+            Some(timeout) => {
+                let waited = self.wire.shared.1.wait_timeout_while(queues, timeout, idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                let waited = self.wire.shared.1.wait_while(queues, idle);
+                waited.unwrap_or_else(PoisonError::into_inner)
+            }
+        };
+        queues.woken = false;
+        Ok(())
+    }
+
+    fn exchange(
+        &mut self,
+        limit: usize,
+        mut handle: impl FnMut(Received<'_>) -> Disposition,
+    ) -> io::Result<usize> {
+        for handled in 0..limit {
+            let Some(mut frame) = self.wire.queues().inbound.pop_front() else {
+                return Ok(handled);
+            };
+            self.counters_of(frame.interface).received.0 += 1;
+            let meta = FrameMeta {
+                vlan: frame.vlan,
+                checksum: frame.offload.checksum(),
+                segmentation: frame.offload.segmentation(),
+                ..FrameMeta::plain(frame.interface)
+            };
+            let received = Received { octets: &mut frame.octets, meta, offload: frame.offload };
+            if let Disposition::Send { interface, length } = handle(received) {
+                frame.interface = interface;
+                frame.octets.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+                self.put_out(frame);
+            }
+        }
+        Ok(limit)
+    }
+
+    fn send<'a>(&mut self, frames: impl Iterator<Item = Outgoing<'a>>) {
+        for frame in frames {
+            self.put_out(WireFrame {
+                interface: frame.interface,
+                octets: frame.octets.to_vec(),
+                vlan: frame.vlan,
+                offload: frame.offload,
+            });
+        }
+    }
+
+    fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
+        into.extend_from_slice(&self.counters);
+    }
+}
+
+impl InterfaceCounters {
+    /// Adds what another port counted for the same interface.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let pairs: [(&mut Counter, Counter); 6] = [
+            (&mut self.received, other.received),
+            (&mut self.ring_drops, other.ring_drops),
+            (&mut self.cut, other.cut),
+            (&mut self.other_host, other.other_host),
+            (&mut self.sent, other.sent),
+            (&mut self.send_failures, other.send_failures),
+        ];
+        for (sum, more) in pairs {
+            sum.0 += more.0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_go_through_in_place_and_are_counted() {
+        let (mut port, wire) = MemoryPort::new();
+        wire.put(WireFrame::plain(InterfaceId(7), vec![1, 2, 3, 4]));
+        wire.put(WireFrame::plain(InterfaceId(7), vec![9; 4]));
+        let mut seen = 0;
+        let handled = port.exchange(64, |frame| {
+            seen += 1;
+            if seen == 2 {
+                return Disposition::Done;
+            }
+            frame.octets[0] = 42;
+            Disposition::Send { interface: InterfaceId(8), length: 3 }
+        });
+        assert_eq!(handled.expect("memory does not fail"), 2);
+        assert_eq!(wire.take(), Some(WireFrame::plain(InterfaceId(8), vec![42, 2, 3])));
+        assert_eq!(wire.take(), None);
+        let mut counters = Vec::new();
+        port.counters(&mut counters);
+        assert_eq!((counters[0].received, counters[1].sent), (Counter(2), Counter(1)));
+    }
+
+    #[test]
+    fn a_batch_is_bounded() {
+        let (mut port, wire) = MemoryPort::new();
+        for _ in 0..3 {
+            wire.put(WireFrame::plain(InterfaceId(1), vec![0]));
+        }
+        assert_eq!(port.exchange(2, |_| Disposition::Done).expect("memory does not fail"), 2);
+        assert_eq!(port.exchange(2, |_| Disposition::Done).expect("memory does not fail"), 1);
+    }
+
+    #[test]
+    fn waking_ends_a_wait_once() {
+        let (mut port, wire) = MemoryPort::new();
+        wire.wake();
+        port.wait(None).expect("memory does not fail");
+        port.wait(Some(Duration::from_millis(1))).expect("memory does not fail");
+    }
+}

@@ -1,0 +1,162 @@
+//! Where frames come from and go to: [`PacketPort`] and its kinds.
+//!
+//! A port carries all interfaces of one worker. Frames are handed out in bounded batches; what the
+//! worker decides is done in place, from the memory the frame arrived in.
+
+use std::io;
+use std::time::Duration;
+
+use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Segmentation};
+use engine::snapshot::Counter;
+use serde::Serialize;
+
+mod fault;
+mod memory;
+mod pcap;
+
+pub use fault::{FaultPort, FaultRates};
+pub use memory::{MemoryPort, MemoryWire, WireFrame};
+pub use pcap::{PcapError, PcapFrame, PcapPort, PcapReader, PcapWriter};
+
+/// What the device that sends a frame has still to do: the virtio-net header as it was received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Bits: 1 for "complete the checksum".
+    pub flags: u8,
+    /// Kind of segmentation (`VIRTIO_NET_HDR_GSO_*`), 0 for none.
+    pub kind: u8,
+    /// Octets of all headers.
+    pub header_length: u16,
+    /// Payload octets of each segment.
+    pub segment_size: u16,
+    /// Where the checksum begins, from the start of the frame.
+    pub checksum_start: u16,
+    /// Where the checksum is stored, from `checksum_start`.
+    pub checksum_offset: u16,
+}
+
+impl Offload {
+    /// The bit of [`Self::flags`] that asks for the checksum to be completed.
+    pub const NEEDS_CHECKSUM: u8 = 1;
+
+    /// State of the frame's layer-4 checksum.
+    #[must_use]
+    pub const fn checksum(&self) -> ChecksumState {
+        if self.flags & Self::NEEDS_CHECKSUM == 0 {
+            ChecksumState::Complete
+        } else {
+            ChecksumState::Partial
+        }
+    }
+
+    /// The segmentation still to be done.
+    #[must_use]
+    pub const fn segmentation(&self) -> Option<Segmentation> {
+        if self.kind == 0 {
+            return None;
+        }
+        let Self { segment_size, header_length, .. } = *self;
+        Some(Segmentation { segment_size, header_length })
+    }
+}
+
+/// A frame on its way in.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// The frame from its Ethernet header on, in the memory it arrived in.
+    pub octets: &'a mut [u8],
+    /// What the port knows about it.
+    pub meta: FrameMeta,
+    /// What is left for the device that sends it on.
+    pub offload: Offload,
+}
+
+/// What becomes of the memory a frame arrived in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Nothing more is wanted of the frame.
+    Done,
+    /// It goes out as it lies there.
+    Send {
+        /// The interface it leaves by.
+        interface: InterfaceId,
+        /// Octets of it that go out, from its start.
+        length: u32,
+    },
+}
+
+/// A frame on its way out that is not in the memory of a received one.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// The interface it leaves by.
+    pub interface: InterfaceId,
+    /// The frame from its Ethernet header on.
+    pub octets: &'a [u8],
+    /// VLAN tag control information to put in.
+    pub vlan: Option<u16>,
+    /// What is left for the device that sends it.
+    pub offload: Offload,
+}
+
+/// What one interface of a port has carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterfaceCounters {
+    /// The interface.
+    pub interface: InterfaceId,
+    /// Frames that reached the director.
+    pub received: Counter,
+    /// Frames the kernel dropped because the receive ring was full.
+    pub ring_drops: Counter,
+    /// Frames that did not fit into the ring's slots and were dropped.
+    pub cut: Counter,
+    /// Frames not addressed to this host at layer 2, left alone.
+    pub other_host: Counter,
+    /// Frames handed to the kernel.
+    pub sent: Counter,
+    /// Frames the kernel refused.
+    pub send_failures: Counter,
+}
+
+impl InterfaceCounters {
+    /// All zero.
+    #[must_use]
+    pub const fn new(interface: InterfaceId) -> Self {
+        Self {
+            interface,
+            received: Counter(0),
+            ring_drops: Counter(0),
+            cut: Counter(0),
+            other_host: Counter(0),
+            sent: Counter(0),
+            send_failures: Counter(0),
+        }
+    }
+}
+
+/// Source and sink of the frames of one worker. Nothing here blocks but [`Self::wait`].
+pub trait PacketPort {
+    /// Sleeps until a frame can be received, somebody wakes the worker, or `timeout` has passed
+    /// (for ever when absent). May return early.
+    ///
+    /// # Errors
+    /// When the port can no longer be waited on; the worker stops.
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Hands out at most `limit` received frames, sends those that are to go on in place, and gives
+    /// their memory back. Returns how many were handed out.
+    ///
+    /// # Errors
+    /// When the port can no longer receive; the worker stops. An interface that is down is no error.
+    fn exchange(
+        &mut self,
+        limit: usize,
+        handle: impl FnMut(Received<'_>) -> Disposition,
+    ) -> io::Result<usize>;
+
+    /// Sends frames from other memory, in order. What the kernel refuses is counted and lost.
+    fn send<'a>(&mut self, frames: impl Iterator<Item = Outgoing<'a>>);
+
+    /// Adds what each interface has carried since the port was opened.
+    fn counters(&mut self, into: &mut Vec<InterfaceCounters>);
+}
