@@ -1,0 +1,8 @@
+//! TCP programs on the kernel's own TCP.
+
+mod connect;
+pub(crate) mod long;
+mod record_stream;
+pub(crate) mod server;
+pub(crate) mod short;
+mod short_counts;
