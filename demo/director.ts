@@ -25,9 +25,10 @@ function describe(error: unknown): Record<string, unknown> {
   return { code: error.code, message: error.message, issues: error.issues }
 }
 
-/** The real servers with an address, one for each service it is in. */
-function serversAt(director: Director, address: unknown): RealServer[] {
+/** The real servers with an address: one for each service, or for each of one protocol. */
+function serversAt(director: Director, { server: address, protocol }: Request['parameters']): RealServer[] {
   const found = director.services
+    .filter(({ key }) => protocol === undefined || ('protocol' in key && key.protocol === protocol))
     .flatMap((service) => service.servers)
     .filter((server) => server.address === address)
   if (found.length === 0) throw new Error(`no real server has the address ${String(address)}`)
@@ -43,13 +44,13 @@ async function listConnections(director: Director, filter: object): Promise<unkn
 async function perform(director: Director, { method, parameters }: Request): Promise<unknown> {
   switch (method) {
     case 'pause':
-      for (const server of serversAt(director, parameters['server'])) server.pause()
+      for (const server of serversAt(director, parameters)) server.pause()
       return undefined
     case 'resume':
-      for (const server of serversAt(director, parameters['server'])) server.resume()
+      for (const server of serversAt(director, parameters)) server.resume()
       return undefined
     case 'drained':
-      await Promise.all(serversAt(director, parameters['server']).map((server) => server.drained()))
+      await Promise.all(serversAt(director, parameters).map((server) => server.drained()))
       return undefined
     case 'snapshot':
       return director.snapshot()

@@ -28,7 +28,7 @@ export class Cluster {
 
   /** Starts a director and, once it forwards, announces it to the router. */
   async start(index: number): Promise<DirectorProgram> {
-    await this.#withdrawn.get(index)
+    await this.withdrawn(index)
     const program = await DirectorProgram.start(this.lab, index, this.#options)
     this.#programs.set(index, program)
     program.process.onMessage((message) => this.#listener(index, message))
@@ -57,6 +57,11 @@ export class Cluster {
   /** Kills a director as a crash would; resolves when the router has stopped using it. */
   async kill(index: number): Promise<void> {
     await this.director(index).kill()
+    await this.withdrawn(index)
+  }
+
+  /** Resolves when the router has stopped using a director that ended. */
+  async withdrawn(index: number): Promise<void> {
     await this.#withdrawn.get(index)
   }
 

@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import type { Lab } from './topology.ts'
 import type { Exit, LabProcess, Message } from './lab-process.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const program = fileURLToPath(new URL('../../demo/director.ts', import.meta.url))
 const tsx = fileURLToPath(import.meta.resolve('tsx'))
 
@@ -23,6 +22,10 @@ export class DirectorRefusal extends Error {
 export interface StartOptions {
   /** Words to put before the program, to take privileges away for instance. */
   readonly through?: readonly string[]
+}
+
+function started({ event }: Message): boolean {
+  return event === 'ready' || event === 'failed'
 }
 
 /** A director in a process of its own, inside its namespace. */
@@ -48,8 +51,7 @@ export class DirectorProgram {
     { through = [] }: StartOptions = {},
   ): Promise<DirectorProgram> {
     const command = [...through, process.execPath, '--import', tsx, program, JSON.stringify(options)]
-    const child = lab.director(index).start(`director ${index}`, command, { NODE_PATH: root })
-    const started = (message: Message): boolean => message.event === 'ready' || message.event === 'failed'
+    const child = lab.director(index).start(`director ${index}`, command)
     const first = await child.waitFor('that it is ready', started, 60_000)
     if (first.event === 'failed') {
       await child.exited

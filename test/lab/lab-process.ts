@@ -76,19 +76,24 @@ export class LabProcess {
    * Resolves with the first message from now on that fits. Rejects when the process ends before,
    * or after `timeoutMs` (30 s).
    */
-  async waitFor(what: string, fits: (message: Message) => boolean, timeoutMs = 30_000): Promise<Message> {
-    let timer: NodeJS.Timeout | undefined
-    let stop = (): unknown => undefined
-    const found = new Promise<Message>((resolve, reject) => {
-      const late = `did not report ${what} within ${timeoutMs} ms`
-      timer = setTimeout(() => reject(this.#failure(late)), timeoutMs)
-      stop = this.onMessage((message) => fits(message) && resolve(message))
-      const gone = (): void => reject(this.#failure(`ended before it reported ${what}`))
+  waitFor(what: string, fits: (message: Message) => boolean, timeoutMs = 30_000): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        clearTimeout(timer)
+        stop()
+      }
+      const fail = (how: string): void => {
+        settle()
+        reject(this.#failure(how))
+      }
+      const timer = setTimeout(() => fail(`did not report ${what} within ${timeoutMs} ms`), timeoutMs)
+      const stop = this.onMessage((message) => {
+        if (!fits(message)) return
+        settle()
+        resolve(message)
+      })
+      const gone = (): void => fail(`ended before it reported ${what}`)
       this.exited.then(gone, gone)
-    })
-    return found.finally(() => {
-      clearTimeout(timer)
-      stop()
     })
   }
 
@@ -99,7 +104,12 @@ export class LabProcess {
 
   /** Writes one JSON line to its standard input. */
   send(value: object): void {
-    this.#child.stdin.write(`${JSON.stringify(value)}\n`)
+    this.write(JSON.stringify(value))
+  }
+
+  /** Writes one line to its standard input. */
+  write(line: string): void {
+    this.#child.stdin.write(`${line}\n`)
   }
 
   /** Closes its standard input, which every lab program takes as the order to finish. */
