@@ -1,6 +1,7 @@
 //! Gathers adoptions, so that a director that takes over a million connections tells it in a few
 //! events and not in a million.
 
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use engine::command::ServiceKey;
@@ -13,23 +14,19 @@ use crate::event::Event;
 /// Shortest time between two events of one service and cause.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Pairs of service and cause gathered at most; beyond it the longest idle one makes room.
+/// Pairs of service and cause gathered at most; those beyond are told one by one.
 const PAIRS_MAX: usize = 1024;
 
-/// What one service adopted by one cause.
-#[derive(Debug)]
-struct Gathered {
-    service: ServiceKey,
-    cause: AdoptionCause,
-    told: Option<Instant>,
-    waiting: Option<Event>,
-}
+type Pair = (ServiceKey, AdoptionCause);
 
 /// Adoptions on their way out: the first of a service and cause goes at once, those that follow
 /// within 100 ms go together.
 #[derive(Debug, Default)]
 pub(crate) struct Adoptions {
-    gathered: Vec<Gathered>,
+    /// Pairs told less than 100 ms ago, and what has come since.
+    gathered: HashMap<Pair, Option<Event>>,
+    /// When each of them may speak again; the interval is one, so the oldest is in front.
+    due: VecDeque<(Instant, Pair)>,
 }
 
 impl Adoptions {
@@ -38,54 +35,37 @@ impl Adoptions {
         let Event::Adopted { service, cause, .. } = event else {
             return Some(event);
         };
-        let gathered = self.entry(service, cause);
-        match &mut gathered.waiting {
-            Some(waiting) => {
-                add(waiting, &event);
-                None
+        let pair = (service, cause);
+        if let Some(waiting) = self.gathered.get_mut(&pair) {
+            match waiting {
+                Some(waiting) => add(waiting, &event),
+                None => *waiting = Some(event),
             }
-            None if gathered.told.is_none_or(|told| told + INTERVAL <= now) => {
-                gathered.told = Some(now);
-                Some(event)
-            }
-            None => {
-                gathered.waiting = Some(event);
-                None
-            }
+            return None;
         }
+        if self.gathered.len() < PAIRS_MAX {
+            self.gathered.insert(pair, None);
+            self.due.push_back((now + INTERVAL, pair));
+        }
+        Some(event)
     }
 
     /// Hands out one gathered event whose time has come.
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<Event> {
-        let due = self.gathered.iter_mut().find(|gathered| {
-            gathered.waiting.is_some() && gathered.told.is_none_or(|told| told + INTERVAL <= now)
-        })?;
-        due.told = Some(now);
-        due.waiting.take()
-    }
-
-    /// When [`Self::poll_event`] has something to say next.
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let waiting = self.gathered.iter().filter(|gathered| gathered.waiting.is_some());
-        waiting.map(|gathered| gathered.told.map_or(Instant::ZERO, |told| told + INTERVAL)).min()
-    }
-
-    fn entry(&mut self, service: ServiceKey, cause: AdoptionCause) -> &mut Gathered {
-        let found = self.gathered.iter().position(|g| g.service == service && g.cause == cause);
-        let index = found.unwrap_or_else(|| {
-            if self.gathered.len() >= PAIRS_MAX {
-                self.forget_oldest();
+        while self.poll_timeout().is_some_and(|at| at <= now) {
+            let (_, pair) = self.due.pop_front()?;
+            if let Some(event) = self.gathered.get_mut(&pair).and_then(Option::take) {
+                self.due.push_back((now + INTERVAL, pair));
+                return Some(event);
             }
-            self.gathered.push(Gathered { service, cause, told: None, waiting: None });
-            self.gathered.len() - 1
-        });
-        &mut self.gathered[index]
+            self.gathered.remove(&pair);
+        }
+        None
     }
 
-    fn forget_oldest(&mut self) {
-        let idle = self.gathered.iter().enumerate().filter(|(_, g)| g.waiting.is_none());
-        let oldest = idle.min_by_key(|(_, g)| g.told).map_or(0, |(index, _)| index);
-        self.gathered.swap_remove(oldest);
+    /// When to call [`Self::poll_event`] next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.due.front().map(|(at, _)| *at)
     }
 }
 
@@ -136,8 +116,10 @@ mod tests {
             panic!("nothing was due");
         };
         assert_eq!((count, fallback_count, client.port()), (Counter(999), Counter(999), 2));
-        assert_eq!(adoptions.poll_event(Instant::from_millis(500)), None);
-        assert_eq!(adoptions.poll_timeout(), None);
+        assert_eq!(adoptions.handle(adopted(1, 0), Instant::from_millis(150)), None);
+        assert_eq!(adoptions.poll_event(Instant::from_millis(200)), Some(adopted(1, 0)));
+        assert_eq!(adoptions.poll_event(Instant::from_millis(300)), None);
+        assert_eq!(adoptions.poll_timeout(), None, "nothing is kept of quiet pairs");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::io;
 use std::time::Duration;
 
+use engine::frame::InterfaceId;
+
 use super::{Disposition, InterfaceCounters, Outgoing, PacketPort, Received};
 
 /// How often each fault strikes, in parts of a million frames.
@@ -38,6 +40,8 @@ impl<P: PacketPort> FaultPort<P> {
 }
 
 impl<P: PacketPort> PacketPort for FaultPort<P> {
+    type Filter = P::Filter;
+
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.port.wait(timeout)
     }
@@ -73,6 +77,14 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
         self.port.send(frames);
     }
 
+    fn set_filter(&mut self, filter: &P::Filter) -> io::Result<()> {
+        self.port.set_filter(filter)
+    }
+
+    fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>) {
+        self.port.prepare(interfaces);
+    }
+
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         self.port.counters(into);
     }
@@ -105,7 +117,6 @@ impl Random {
 mod tests {
     use super::super::{MemoryPort, WireFrame};
     use super::*;
-    use engine::frame::InterfaceId;
 
     fn play(rates: FaultRates, seed: u64) -> Vec<Vec<u8>> {
         let (port, wire) = MemoryPort::new();

@@ -112,6 +112,8 @@ impl MemoryPort {
 }
 
 impl PacketPort for MemoryPort {
+    type Filter = ();
+
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let queues = self.wire.queues();
         let idle = |queues: &mut Queues| queues.inbound.is_empty() && !queues.woken;
@@ -165,6 +167,12 @@ impl PacketPort for MemoryPort {
             });
         }
     }
+
+    fn set_filter(&mut self, _filter: &()) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn prepare(&mut self, _interfaces: impl Iterator<Item = InterfaceId>) {}
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         into.extend_from_slice(&self.counters);

@@ -136,6 +136,9 @@ impl InterfaceCounters {
 
 /// Source and sink of the frames of one worker. Nothing here blocks but [`Self::wait`].
 pub trait PacketPort {
+    /// What tells the port which frames to take.
+    type Filter;
+
     /// Sleeps until a frame can be received, somebody wakes the worker, or `timeout` has passed
     /// (for ever when absent). May return early.
     ///
@@ -156,6 +159,15 @@ pub trait PacketPort {
 
     /// Sends frames from other memory, in order. What the kernel refuses is counted and lost.
     fn send<'a>(&mut self, frames: impl Iterator<Item = Outgoing<'a>>);
+
+    /// Takes what `filter` takes, from now on.
+    ///
+    /// # Errors
+    /// When the filter cannot be put in place; the one before it stays.
+    fn set_filter(&mut self, filter: &Self::Filter) -> io::Result<()>;
+
+    /// Gets ready to send by these interfaces; each may come up several times.
+    fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>);
 
     /// Adds what each interface has carried since the port was opened.
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>);

@@ -204,6 +204,8 @@ impl<'a, W: Write> PcapPort<'a, W> {
 }
 
 impl<W: Write> PacketPort for PcapPort<'_, W> {
+    type Filter = ();
+
     fn wait(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
         if self.reader.rest.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -240,6 +242,12 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
             self.put_out(frame.octets);
         }
     }
+
+    fn set_filter(&mut self, _filter: &()) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn prepare(&mut self, _interfaces: impl Iterator<Item = InterfaceId>) {}
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         into.push(self.counters);

@@ -1,0 +1,74 @@
+//! Questions to a worker, answered between batches.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use engine::Engine;
+use engine::command::ServiceKey;
+use engine::snapshot::{ConnectionFilter, ConnectionPage, Explanation, Flow, Statistics};
+use engine::time::Instant;
+
+use crate::pending::PendingCounters;
+use crate::port::InterfaceCounters;
+
+/// Rows of a listing that one question may ask for; more would hold up the frames.
+pub(crate) const ROWS_MAX: usize = 1024;
+
+/// The asking end of a question: where the answer goes.
+#[derive(Debug)]
+pub(crate) struct Query<T>(SyncSender<T>);
+
+impl<T> Query<T> {
+    /// A question, and where its answer arrives.
+    pub(crate) fn new() -> (Self, Receiver<T>) {
+        let (sender, receiver) = sync_channel(1);
+        (Self(sender), receiver)
+    }
+
+    /// Answers. There is room for the one answer; somebody who no longer waits needs none.
+    pub(crate) fn answer(self, answer: T) {
+        let _ = self.0.try_send(answer);
+    }
+}
+
+/// What one worker counts.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerStatistics {
+    pub(crate) engine: Statistics,
+    pub(crate) ports: Vec<InterfaceCounters>,
+    pub(crate) pending: PendingCounters,
+}
+
+/// Something to ask a worker.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// All numbers.
+    Statistics(Query<WorkerStatistics>),
+    /// A part of the connection table.
+    Connections(ConnectionFilter, u32, usize, Query<ConnectionPage>),
+    /// Where a flow goes.
+    Explain(Flow, Query<Explanation>),
+    /// Set the counters of a service, or of all, to zero.
+    Zero(Option<ServiceKey>, Query<()>),
+}
+
+impl Question {
+    /// Answers from `engine`, and from `statistics` what lies around it.
+    pub(crate) fn answer(
+        self,
+        engine: &mut Engine,
+        now: Instant,
+        statistics: impl FnOnce(&Engine) -> WorkerStatistics,
+    ) {
+        match self {
+            Self::Statistics(query) => query.answer(statistics(engine)),
+            Self::Connections(filter, cursor, limit, query) => {
+                query.answer(engine.connections(&filter, cursor, limit.min(ROWS_MAX), now));
+            }
+            Self::Explain(flow, query) => query.answer(engine.explain(&flow, now)),
+            Self::Zero(service, query) => {
+                engine.zero(service.as_ref());
+                query.answer(());
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The loop of a worker: it owns an engine and a port and shares neither.
+//!
+//! A turn is: commands, one wait, one look at the clock, one bounded batch of frames, due timers,
+//! events. Configurations and ways to servers are swapped whole, between batches.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use engine::configuration::Configuration;
+use engine::frame::Outputs;
+use engine::hop::Egress;
+use engine::time::Instant;
+use engine::verdict::Verdict;
+use engine::{Engine, Limits};
+
+use crate::adoption::Adoptions;
+use crate::clock::{Clock, until};
+use crate::event::Event;
+use crate::events::EventSender;
+use crate::hops::HopTable;
+use crate::pending::{Pending, PendingLimits};
+use crate::port::{Disposition, Offload, Outgoing, PacketPort, Received};
+use crate::query::{Query, WorkerStatistics};
+
+/// Frames of one batch at most.
+const BATCH: usize = 128;
+
+/// Commands handled between two batches at most, so that questions do not stop the traffic.
+const COMMANDS: usize = 16;
+
+/// Events handed on in one turn at most.
+const EVENTS: usize = 256;
+
+/// What a worker is told to do between batches.
+#[derive(Debug)]
+pub(crate) enum WorkerCommand<F> {
+    /// Use these ways to the servers.
+    Hops(Arc<HopTable>),
+    /// Use this configuration and these ways, then say so.
+    Configure(Arc<Configuration>, Arc<HopTable>, Query<()>),
+    /// Let the port take what this filter takes, then say how it went.
+    Filter(F, Query<io::Result<()>>),
+    /// Answer a question.
+    Ask(crate::query::Question),
+    /// Come to an end.
+    Stop,
+}
+
+/// Whether the worker goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Continue,
+    Stop,
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub(crate) struct WorkerParts<P: PacketPort> {
+    pub(crate) port: P,
+    pub(crate) limits: Limits,
+    pub(crate) seed: u64,
+    pub(crate) clock: Clock,
+    pub(crate) commands: Receiver<WorkerCommand<P::Filter>>,
+    pub(crate) events: EventSender,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub(crate) struct Worker<P: PacketPort> {
+    engine: Engine,
+    port: P,
+    clock: Clock,
+    commands: Receiver<WorkerCommand<P::Filter>>,
+    events: EventSender,
+    hops: Arc<HopTable>,
+    pending: Pending,
+    outputs: Outputs,
+    adoptions: Adoptions,
+    more: bool,
+}
+
+impl<P: PacketPort> Worker<P> {
+    pub(crate) fn new(parts: WorkerParts<P>) -> Self {
+        Self {
+            engine: Engine::new(parts.limits, parts.seed),
+            port: parts.port,
+            clock: parts.clock,
+            commands: parts.commands,
+            events: parts.events,
+            hops: Arc::default(),
+            pending: Pending::new(PendingLimits::default()),
+            outputs: Outputs::with_capacity(256 * 1024, BATCH),
+            adoptions: Adoptions::default(),
+            more: false,
+        }
+    }
+
+    /// Works until told to stop, or until everybody who could tell it is gone.
+    ///
+    /// # Errors
+    /// When the port fails for good.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        while self.turn()? == Flow::Continue {}
+        Ok(())
+    }
+
+    /// One turn of the loop.
+    pub(crate) fn turn(&mut self) -> io::Result<Flow> {
+        if self.handle_commands()? == Flow::Stop {
+            return Ok(Flow::Stop);
+        }
+        let timeout = if self.more { Some(Duration::ZERO) } else { self.idle_time() };
+        self.port.wait(timeout)?;
+        let now = self.clock.now();
+        let handled = self.handle_batch(now)?;
+        self.handle_timeouts(now);
+        let events = self.send_events(now);
+        self.more = handled == BATCH || events == EVENTS;
+        Ok(Flow::Continue)
+    }
+
+    fn idle_time(&self) -> Option<Duration> {
+        let instants = [
+            self.engine.poll_timeout(),
+            self.pending.poll_timeout(),
+            self.adoptions.poll_timeout(),
+        ];
+        until(self.clock.now(), instants)
+    }
+
+    /// Judges one batch; what is forwarded leaves from the memory it arrived in.
+    fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
+        let Self { engine, port, hops, pending, outputs, .. } = self;
+        let handled = port.exchange(BATCH, |frame| {
+            let verdict = engine.process(frame.octets, &frame.meta, now, &**hops, outputs);
+            dispose(verdict, &frame, pending, now)
+        })?;
+        self.send_outputs(now);
+        Ok(handled)
+    }
+
+    /// Sends the frames the engine made itself.
+    fn send_outputs(&mut self, now: Instant) {
+        let Self { port, pending, outputs, .. } = self;
+        if outputs.frames().is_empty() {
+            return;
+        }
+        port.send(outputs.frames().iter().filter_map(|frame| {
+            let octets = outputs.octets(frame);
+            let offload = Offload::default();
+            match frame.egress {
+                Egress::Interface(interface) => {
+                    Some(Outgoing { interface, octets, vlan: frame.vlan, offload })
+                }
+                Egress::Neighbour(server) => {
+                    pending.push(server, octets, frame.vlan, offload, now);
+                    None
+                }
+            }
+        }));
+        outputs.clear();
+    }
+
+    fn handle_timeouts(&mut self, now: Instant) {
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        self.pending.handle_timeout(now);
+    }
+
+    /// Hands events on; returns how many there were.
+    fn send_events(&mut self, now: Instant) -> usize {
+        let mut count = 0;
+        while count < EVENTS
+            && let Some(event) = self.engine.poll_event()
+        {
+            count += 1;
+            if let Some(event) = self.adoptions.handle(Event::from(event), now) {
+                self.events.send(event);
+            }
+        }
+        while let Some(event) = self.adoptions.poll_event(now) {
+            self.events.send(event);
+        }
+        self.events.flush();
+        count
+    }
+
+    fn handle_commands(&mut self) -> io::Result<Flow> {
+        for _ in 0..COMMANDS {
+            match self.commands.try_recv() {
+                Ok(WorkerCommand::Stop) | Err(TryRecvError::Disconnected) => return Ok(Flow::Stop),
+                Ok(command) => self.handle_command(command),
+                Err(TryRecvError::Empty) => return Ok(Flow::Continue),
+            }
+        }
+        // More may be waiting: look again after one batch, without sleeping.
+        self.more = true;
+        Ok(Flow::Continue)
+    }
+
+    fn handle_command(&mut self, command: WorkerCommand<P::Filter>) {
+        match command {
+            WorkerCommand::Hops(hops) => self.use_hops(hops),
+            WorkerCommand::Configure(configuration, hops, done) => {
+                self.use_hops(hops);
+                self.engine.configure(configuration, self.clock.now());
+                done.answer(());
+            }
+            WorkerCommand::Filter(filter, done) => done.answer(self.port.set_filter(&filter)),
+            WorkerCommand::Ask(question) => self.answer(question),
+            WorkerCommand::Stop => {}
+        }
+    }
+
+    fn use_hops(&mut self, hops: Arc<HopTable>) {
+        self.port.prepare(hops.interfaces());
+        self.hops = hops;
+        let Self { port, pending, hops, .. } = self;
+        pending.release(hops, |frame| port.send(std::iter::once(frame)));
+    }
+
+    fn answer(&mut self, question: crate::query::Question) {
+        question.answer(&mut self.engine, self.clock.now(), |engine| {
+            let mut ports = Vec::new();
+            self.port.counters(&mut ports);
+            WorkerStatistics { engine: engine.statistics(), ports, pending: self.pending.counters() }
+        });
+    }
+}
+
+/// What becomes of a judged frame's memory.
+fn dispose(
+    verdict: Verdict,
+    frame: &Received<'_>,
+    pending: &mut Pending,
+    now: Instant,
+) -> Disposition {
+    let Verdict::Forward { egress, length, .. } = verdict else {
+        return Disposition::Done;
+    };
+    match egress {
+        Egress::Interface(interface) => Disposition::Send { interface, length },
+        Egress::Neighbour(server) => {
+            let end = usize::try_from(length).unwrap_or(usize::MAX);
+            let octets = frame.octets.get(..end).unwrap_or(frame.octets);
+            pending.push(server, octets, frame.meta.vlan, frame.offload, now);
+            Disposition::Done
+        }
+    }
+}
