@@ -16,6 +16,7 @@
 extern crate alloc;
 
 pub mod command;
+pub mod connection;
 pub mod event;
 pub mod frame;
 pub mod hop;
