@@ -1,0 +1,1 @@
+//! Frames from literal octets.
