@@ -16,10 +16,12 @@
 extern crate alloc;
 
 pub mod command;
+pub mod configuration;
 pub mod connection;
 pub mod event;
 pub mod frame;
 pub mod hop;
+pub mod scheduler;
 pub mod snapshot;
 pub mod time;
 pub mod verdict;

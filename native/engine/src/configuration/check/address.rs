@@ -1,0 +1,51 @@
+//! Addresses that can be a service's or a server's.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use crate::command::IssueCode;
+use crate::configuration::findings::Findings;
+
+/// Whose address is judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Virtual,
+    Server,
+}
+
+/// Refuses addresses that packets cannot have as a destination, or that no route leads to.
+pub(super) fn check(role: Role, address: IpAddr, findings: &mut Findings) {
+    let kind = if address.is_unspecified() {
+        "the unspecified address"
+    } else if address.is_multicast() {
+        "a multicast address"
+    } else if address.is_loopback() {
+        "a loopback address"
+    } else if is_broadcast(address) {
+        "the broadcast address"
+    } else if is_mapped(address) {
+        "an IPv4 address mapped into IPv6; write it as IPv4"
+    } else if role == Role::Server && is_link_local(address) {
+        // IPVS: a link-local address says nothing without an interface.
+        "a link-local address"
+    } else {
+        return;
+    };
+    let allowed = match role {
+        Role::Virtual => "a virtual address must be a unicast address clients can reach",
+        Role::Server => "a real server needs a unicast address the director has a route to",
+    };
+    let message = alloc::format!("{address} is {kind}; {allowed}");
+    findings.refuse(IssueCode::InvalidAddress, "address", address, message);
+}
+
+fn is_broadcast(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.is_broadcast())
+}
+
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if Ipv6Addr::is_unicast_link_local(&address))
+}

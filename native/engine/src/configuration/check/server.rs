@@ -1,0 +1,124 @@
+//! What can be wrong with a real server.
+
+use alloc::format;
+use core::fmt;
+use core::net::IpAddr;
+
+use super::address::{self, Role};
+use super::service;
+use crate::command::{Family, IssueCode, ServerKey, ServerSpec, ServiceKey};
+use crate::configuration::Configuration;
+use crate::configuration::findings::{Findings, Named};
+use crate::configuration::service::{family_of_key, server_port};
+use crate::snapshot::family_of;
+
+/// Largest weight and threshold: IPVS keeps them in signed 32-bit numbers.
+const NUMBER_MAX: u64 = 2_147_483_647;
+
+/// `AddServer`.
+pub(super) fn addition(
+    now: &Configuration,
+    key: &ServiceKey,
+    spec: &ServerSpec,
+    findings: &mut Findings,
+) {
+    service::known(now, key, findings);
+    let port = server_port(key, spec.forwarding, spec.key.port);
+    let wanted = (spec.key.address, port);
+    let twin = now.service(key).filter(|service| {
+        service.servers.iter().any(|server| (server.address, server.port) == wanted)
+    });
+    if twin.is_some() {
+        let (name, service) = (Server(&spec.key), Named(key));
+        let message = format!("{service} has the server {name} already; edit it instead");
+        findings.refuse(IssueCode::ServerExists, "server", name, message);
+    }
+    address::check(Role::Server, spec.key.address, findings);
+    family(key, spec.key.address, findings);
+    conflict(now, spec.key.address, findings);
+    numbers(spec, findings);
+}
+
+/// `EditServer`.
+pub(super) fn edit(
+    now: &Configuration,
+    key: &ServiceKey,
+    spec: &ServerSpec,
+    findings: &mut Findings,
+) {
+    known(now, key, &spec.key, findings);
+    numbers(spec, findings);
+}
+
+/// Every command that needs the server to exist.
+pub(super) fn known(
+    now: &Configuration,
+    key: &ServiceKey,
+    server: &ServerKey,
+    findings: &mut Findings,
+) {
+    let Some(found) = now.service(key) else {
+        return service::known(now, key, findings);
+    };
+    if found.server(server).is_none() {
+        let (name, service) = (Server(server), Named(key));
+        let message = format!("{service} has no server {name}; add it first");
+        findings.refuse(IssueCode::ServerNotFound, "server", name, message);
+    }
+}
+
+/// The weight, wherever it is set.
+pub(super) fn weight(weight: u32, findings: &mut Findings) {
+    findings.range("weight", weight, 0..=NUMBER_MAX);
+}
+
+fn numbers(spec: &ServerSpec, findings: &mut Findings) {
+    weight(spec.weight, findings);
+    findings.range("upperThreshold", spec.upper_threshold, 0..=NUMBER_MAX);
+    findings.range("lowerThreshold", spec.lower_threshold, 0..=NUMBER_MAX);
+    if spec.lower_threshold > spec.upper_threshold {
+        let (lower, upper) = (spec.lower_threshold, spec.upper_threshold);
+        let message = format!(
+            "lowerThreshold is {lower}; it may not exceed upperThreshold, which is {upper}"
+        );
+        findings.refuse(IssueCode::OutOfRange, "lowerThreshold", lower, message);
+    }
+}
+
+/// Only tunnels could carry packets of one family to a server of the other.
+fn family(key: &ServiceKey, address: IpAddr, findings: &mut Findings) {
+    let wanted = family_of_key(key);
+    if family_of(address) != wanted {
+        let wanted = match wanted {
+            Family::Ipv4 => "IPv4",
+            Family::Ipv6 => "IPv6",
+        };
+        let service = Named(key);
+        let message =
+            format!("{service} is {wanted} and needs real servers with {wanted} addresses");
+        findings.refuse(IssueCode::FamilyMismatch, "address", address, message);
+    }
+}
+
+/// What goes to such a server would come back to the service.
+fn conflict(now: &Configuration, address: IpAddr, findings: &mut Findings) {
+    if now.is_virtual_address(address) {
+        let message = format!(
+            "{address} is the address of a virtual service; a real server needs one of its own"
+        );
+        findings.refuse(IssueCode::AddressConflict, "address", address, message);
+    }
+}
+
+/// A server's identity as messages spell it.
+struct Server<'a>(&'a ServerKey);
+
+impl fmt::Display for Server<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ServerKey { address, port } = *self.0;
+        match port {
+            Some(port) => write!(formatter, "{}", core::net::SocketAddr::new(address, port)),
+            None => write!(formatter, "{address}"),
+        }
+    }
+}

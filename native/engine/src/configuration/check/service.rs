@@ -1,0 +1,101 @@
+//! What can be wrong with a virtual service.
+
+use alloc::format;
+use core::net::IpAddr;
+
+use super::address::{self, Role};
+use crate::command::{
+    Family, IssueCode, Persistence, Protocol, SchedulerFlag, SchedulerName, ServiceKey, ServiceSpec,
+};
+use crate::configuration::findings::{Findings, Named};
+use crate::configuration::service::family_of_key;
+use crate::configuration::{Configuration, TIMEOUT_SECONDS_MAX};
+
+/// `AddService`.
+pub(super) fn addition(now: &Configuration, spec: &ServiceSpec, findings: &mut Findings) {
+    if now.service(&spec.key).is_some() {
+        let name = Named(&spec.key);
+        let message = format!("{name} exists already; edit it, or remove it first");
+        findings.refuse(IssueCode::ServiceExists, "service", name, message);
+    }
+    match spec.key {
+        ServiceKey::Mark { mark, .. } => {
+            findings.range("mark", mark, 1..=u64::from(u32::MAX));
+        }
+        ServiceKey::Address { address, .. } => {
+            address::check(Role::Virtual, address, findings);
+            conflict(now, address, findings);
+        }
+    }
+    options(spec, findings);
+}
+
+/// `EditService`.
+pub(super) fn edit(now: &Configuration, spec: &ServiceSpec, findings: &mut Findings) {
+    known(now, &spec.key, findings);
+    options(spec, findings);
+}
+
+/// Every command that needs the service to exist.
+pub(super) fn known(now: &Configuration, key: &ServiceKey, findings: &mut Findings) {
+    if now.service(key).is_none() {
+        let name = Named(key);
+        let message = format!("there is no service {name}; add it first");
+        findings.refuse(IssueCode::ServiceNotFound, "service", name, message);
+    }
+}
+
+/// A virtual address that is a server's would make the director forward what it just forwarded.
+fn conflict(now: &Configuration, address: IpAddr, findings: &mut Findings) {
+    if now.directory.is_server(address) {
+        let message = format!(
+            "{address} is the address of a real server; a virtual address must be another one"
+        );
+        findings.refuse(IssueCode::AddressConflict, "address", address, message);
+    }
+}
+
+fn options(spec: &ServiceSpec, findings: &mut Findings) {
+    if let Some(persistence) = &spec.persistence {
+        check_persistence(persistence, family_of_key(&spec.key), findings);
+    }
+    if let ServiceKey::Address { port: 0, .. } = spec.key
+        && spec.persistence.is_none()
+    {
+        let message = "port 0 catches every port and needs persistence, so that the ports of one \
+                       client stay together; give a port or persistence";
+        findings.refuse(IssueCode::InvalidCombination, "port", 0, message);
+    }
+    if let ServiceKey::Address { protocol: Protocol::Tcp | Protocol::Sctp, .. } = spec.key
+        && spec.one_packet
+    {
+        let message = "one-packet scheduling is only for UDP services and services by mark";
+        findings.refuse(IssueCode::InvalidCombination, "onePacket", true, message);
+    }
+    if spec.scheduler != Some(SchedulerName::Sh) {
+        foreign_flags(&spec.flags, findings);
+    }
+}
+
+fn check_persistence(persistence: &Persistence, family: Family, findings: &mut Findings) {
+    let timeout = persistence.timeout_seconds;
+    findings.range("persistence.timeoutSeconds", timeout, 1..=u64::from(TIMEOUT_SECONDS_MAX));
+    if let Some(length) = persistence.prefix_length {
+        let longest = match family {
+            Family::Ipv4 => 32,
+            Family::Ipv6 => 128,
+        };
+        findings.range("persistence.prefixLength", length, 1..=longest);
+    }
+}
+
+fn foreign_flags(flags: &[SchedulerFlag], findings: &mut Findings) {
+    for (index, flag) in flags.iter().enumerate() {
+        let name = match flag {
+            SchedulerFlag::ShFallback => "sh-fallback",
+            SchedulerFlag::ShPort => "sh-port",
+        };
+        let message = format!("{name} is only for the scheduler sh; leave it out or choose sh");
+        findings.refuse(IssueCode::InvalidCombination, format!("flags[{index}]"), name, message);
+    }
+}

@@ -1,0 +1,197 @@
+//! What the director is told to do: services, real servers, marks, settings.
+//!
+//! A [`Configuration`] never changes. [`Configuration::apply`] makes the next one out of it, whole
+//! or not at all; all engines share it. The one thing shared between configurations is the
+//! [`ServerLoad`] of each server, because connections outlive changes.
+
+mod apply;
+mod check;
+mod directory;
+mod findings;
+mod load;
+mod mark;
+mod perform;
+mod roster;
+mod server;
+mod service;
+mod settings;
+mod table;
+#[cfg(test)]
+mod tests;
+mod version;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::command::{Protocol, ServiceKey};
+use crate::hop::ServerId;
+use crate::snapshot::Version;
+
+pub use load::ServerLoad;
+pub use mark::Mark;
+pub use server::{RemovedServer, Server};
+pub use service::{Service, ServiceId};
+pub use settings::{Settings, TIMEOUT_SECONDS_MAX};
+
+use directory::Directory;
+use mark::Marks;
+use roster::{Roster, Slot};
+
+/// An immutable configuration. Clones share almost everything.
+///
+/// The default has no services, no marks and IPVS's settings.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
+    version: Version,
+    settings: Settings,
+    /// By [`ServiceId`].
+    services: Vec<Option<Arc<Service>>>,
+    /// In the order they were added.
+    order: Vec<ServiceId>,
+    directory: Arc<Directory>,
+    roster: Arc<Roster>,
+    marks: Arc<Marks>,
+    /// The last generation or addition number given out.
+    serial: u64,
+}
+
+impl Configuration {
+    /// Number and digest. The number counts accepted batches that were not empty; equal digests
+    /// mean that every new connection goes alike.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Global settings.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// All services, in the order they were added.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.order.iter().filter_map(|&id| self.service_by_id(id))
+    }
+
+    /// The service with this identity.
+    #[must_use]
+    pub fn service(&self, key: &ServiceKey) -> Option<&Arc<Service>> {
+        self.service_by_id(self.directory.get(key)?)
+    }
+
+    /// The service with this number; an index, not a search.
+    #[must_use]
+    pub fn service_by_id(&self, id: ServiceId) -> Option<&Arc<Service>> {
+        self.services.get(usize::try_from(id.0).ok()?)?.as_ref()
+    }
+
+    /// One more than the largest service number: the length of a table indexed by them.
+    #[must_use]
+    pub const fn service_slots(&self) -> usize {
+        self.services.len()
+    }
+
+    /// The service that takes a new connection to `address` and `port`, in the order of IPVS: by
+    /// mark; by protocol, address and port; FTP's data connections; the catch-all of the address.
+    #[must_use]
+    pub fn lookup(
+        &self,
+        protocol: Protocol,
+        address: IpAddr,
+        port: u16,
+        mark: Option<u32>,
+    ) -> Option<&Arc<Service>> {
+        self.service_by_id(self.directory.lookup(protocol, address, port, mark)?)
+    }
+
+    /// Whether a service by address has `address`. What marks cover is not counted.
+    #[must_use]
+    pub fn is_virtual_address(&self, address: IpAddr) -> bool {
+        self.directory.is_virtual(address)
+    }
+
+    /// The mark a packet carries; of several, the smallest. Looks through all definitions.
+    #[must_use]
+    pub fn mark_of(&self, protocol: Protocol, destination: IpAddr, port: u16) -> Option<u32> {
+        self.marks.of(protocol, destination, port)
+    }
+
+    /// The marks, in ascending order.
+    #[must_use]
+    pub fn marks(&self) -> &[Mark] {
+        self.marks.as_slice()
+    }
+
+    /// The server with this number if it is configured; an index, not a search.
+    #[must_use]
+    pub fn server_by_id(&self, id: ServerId) -> Option<(&Arc<Service>, &Server)> {
+        let Slot::Present { service, index } = *self.roster.slot(id) else { return None };
+        let service = self.service_by_id(service)?;
+        Some((service, service.servers.get(index)?))
+    }
+
+    /// The server with this number if it was removed and is still remembered.
+    #[must_use]
+    pub fn removed_server(&self, id: ServerId) -> Option<&RemovedServer> {
+        match self.roster.slot(id) {
+            Slot::Removed(server) => Some(server),
+            Slot::Free | Slot::Present { .. } => None,
+        }
+    }
+
+    /// All servers that were removed and are still remembered, by number.
+    pub fn removed_servers(&self) -> impl Iterator<Item = &RemovedServer> {
+        self.roster.removed()
+    }
+
+    /// The load of a server, configured or removed.
+    #[must_use]
+    pub fn load(&self, id: ServerId) -> Option<&Arc<ServerLoad>> {
+        match self.server_by_id(id) {
+            Some((_, server)) => Some(&server.load),
+            None => self.removed_server(id).map(|server| &server.load),
+        }
+    }
+
+    /// One more than the largest server number: the length of a table indexed by them.
+    #[must_use]
+    pub fn server_slots(&self) -> usize {
+        self.roster.len()
+    }
+
+    /// Whether a mid-stream packet of `protocol` may create a connection of `service`: what the
+    /// service says, else the global setting. Never for UDP, which has no other packets than first.
+    #[must_use]
+    pub fn is_sloppy(&self, service: &Service, protocol: Protocol) -> bool {
+        let by_default = match protocol {
+            Protocol::Tcp => self.settings.sloppy_tcp,
+            Protocol::Sctp => self.settings.sloppy_sctp,
+            Protocol::Udp => return false,
+        };
+        let possible = match service.key() {
+            ServiceKey::Address { protocol: own, .. } => *own == protocol,
+            ServiceKey::Mark { .. } => true,
+        };
+        possible && service.spec.sloppy.unwrap_or(by_default)
+    }
+
+    /// Forgets removed servers: their numbers may be given to others. Numbers of servers that are
+    /// configured, or not in use, are left alone; the version stays.
+    ///
+    /// The caller vouches that nothing refers to them, in any engine, and that no engine still uses
+    /// a configuration in which they were present.
+    #[must_use]
+    pub fn forget(&self, idle: &[ServerId]) -> Self {
+        let mut next = self.clone();
+        let roster = Arc::make_mut(&mut next.roster);
+        idle.iter().for_each(|&id| roster.forget(id));
+        next
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+}

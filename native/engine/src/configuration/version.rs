@@ -1,0 +1,165 @@
+//! The digest of a configuration: equal where, and only where, new connections go alike.
+//!
+//! It is 64-bit FNV-1a over the octets described here, numbers in big-endian order, addresses as
+//! their 4 or 16 octets behind a 4 or a 6; the same on every machine and in every release. Services
+//! and marks enter as sums of their own digests, each passed through the finaliser of SplitMix64,
+//! so that their order and the history of the configuration leave no trace. Changing what is
+//! digested, or how, needs another [`FORMAT`].
+
+use core::net::IpAddr;
+
+use super::Configuration;
+use super::mark::{Mark, network, prefix_length};
+use super::server::Server;
+use super::service::Service;
+use super::settings::Settings;
+use crate::command::{Family, ForwardingMethod, Protocol, SchedulerName, ServiceKey};
+
+/// Version of the digest itself.
+const FORMAT: u8 = 1;
+
+/// FNV-1a, 64 bits.
+struct Fnv(u64);
+
+impl Fnv {
+    const fn new() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+
+    fn octets(mut self, octets: &[u8]) -> Self {
+        for &octet in octets {
+            self.0 = (self.0 ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01B3);
+        }
+        self
+    }
+
+    fn octet(self, octet: u8) -> Self {
+        self.octets(&[octet])
+    }
+
+    fn flag(self, flag: bool) -> Self {
+        self.octet(u8::from(flag))
+    }
+
+    fn half(self, number: u16) -> Self {
+        self.octets(&number.to_be_bytes())
+    }
+
+    fn word(self, number: u32) -> Self {
+        self.octets(&number.to_be_bytes())
+    }
+
+    fn double(self, number: u64) -> Self {
+        self.octets(&number.to_be_bytes())
+    }
+
+    fn address(self, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => self.octet(4).octets(&address.octets()),
+            IpAddr::V6(address) => self.octet(6).octets(&address.octets()),
+        }
+    }
+
+    fn key(self, key: &ServiceKey) -> Self {
+        match *key {
+            ServiceKey::Address { protocol, address, port } => {
+                self.octet(protocol_number(protocol)).address(address).half(port)
+            }
+            ServiceKey::Mark { mark, family } => self.octet(0).word(mark).octet(match family {
+                Family::Ipv4 => 4,
+                Family::Ipv6 => 6,
+            }),
+        }
+    }
+
+    fn server(self, server: &Server) -> Self {
+        self.address(server.address)
+            .half(server.port)
+            .word(server.weight)
+            .octet(match server.forwarding {
+                ForwardingMethod::DirectRouting => 1,
+            })
+            .word(server.upper_threshold)
+            .word(server.lower_threshold)
+    }
+
+    /// SplitMix64's finaliser: what is summed must not keep FNV's structure.
+    const fn finish(self) -> u64 {
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+}
+
+/// Protocol numbers of IANA.
+const fn protocol_number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Sctp => 132,
+    }
+}
+
+/// Digest of one service and its servers, in list order; `sloppy` enters with the settings, which
+/// may decide it.
+pub(super) fn service(service: &Service) -> u64 {
+    let spec = &service.spec;
+    let whole = match service.family() {
+        Family::Ipv4 => 32,
+        Family::Ipv6 => 128,
+    };
+    let digest = Fnv::new()
+        .key(&spec.key)
+        .octet(match spec.scheduler {
+            None => 0,
+            Some(SchedulerName::Sh) => 1,
+            Some(SchedulerName::Rr) => 2,
+        })
+        .flag(service.flags.fallback)
+        .flag(service.flags.port)
+        .flag(spec.one_packet)
+        .word(spec.persistence.map_or(0, |persistence| persistence.timeout_seconds))
+        .octet(
+            spec.persistence.map_or(0, |persistence| persistence.prefix_length.unwrap_or(whole)),
+        );
+    service.servers.iter().fold(digest, Fnv::server).finish()
+}
+
+/// Digest of one mark; its matches are a set, their order says nothing.
+fn mark(mark: &Mark) -> u64 {
+    let matches = mark.matches.iter().map(|it| {
+        let (first, last) = it.ports.unwrap_or((0, u16::MAX));
+        Fnv::new()
+            .octet(it.protocol.map_or(0, protocol_number))
+            .address(network(it.address, prefix_length(it)))
+            .octet(prefix_length(it))
+            .half(first)
+            .half(last)
+            .finish()
+    });
+    Fnv::new().word(mark.mark).double(matches.fold(0, u64::wrapping_add)).finish()
+}
+
+/// Digest of the settings that decide where connections go. Timeouts are not among them.
+fn settings(fnv: Fnv, settings: &Settings) -> Fnv {
+    fnv.flag(settings.schedule_icmp)
+        .flag(settings.expire_nodest_conn)
+        .flag(settings.expire_quiescent_template)
+        .octet(settings.conn_reuse_mode)
+}
+
+/// Digest of a whole configuration.
+pub(super) fn configuration(configuration: &Configuration) -> u64 {
+    let services = configuration.services().map(|service| {
+        let sloppy = |protocol| configuration.is_sloppy(service, protocol);
+        Fnv::new()
+            .double(service.digest)
+            .flag(sloppy(Protocol::Tcp))
+            .flag(sloppy(Protocol::Sctp))
+            .finish()
+    });
+    settings(Fnv::new().octet(FORMAT), configuration.settings())
+        .double(services.fold(0, u64::wrapping_add))
+        .double(configuration.marks().iter().map(mark).fold(0, u64::wrapping_add))
+        .finish()
+}
