@@ -1,4 +1,4 @@
-import { clientAddresses, serverAddress, virtualAddress } from '../test/lab/addresses.ts'
+import { clientAddress, clientAddresses, serverAddress, virtualAddress } from '../test/lab/addresses.ts'
 import { Cluster } from '../test/lab/cluster.ts'
 import type { LabProcess, Message } from '../test/lab/lab-process.ts'
 import { socketAddress, startPeer, startServer } from '../test/lab/peers.ts'
@@ -74,10 +74,15 @@ export class World {
   /** Starts the clients; resolves when every long-lived connection is open. */
   async startClients(): Promise<void> {
     const connect = socketAddress(virtualAddress.ipv4, port)
-    const common = { connect, source: clientAddresses(8), reportMs }
-    const long = this.#client('tcp-long', { ...common, connections: size.connections, intervalMs: 250 })
-    const sctp = this.#client('sctp-client', { ...common, connections: size.associations, intervalMs: 250 })
-    const short = this.#client('tcp-short', { ...common, rate: size.shortPerSecond })
+    const source = clientAddresses(8)
+    const common = { connect, reportMs, intervalMs: 250 }
+    const long = this.#client('tcp-long', { ...common, source, connections: size.connections })
+    const sctp = this.#client('sctp-client', {
+      ...common,
+      source: clientAddress(1),
+      associations: size.associations,
+    })
+    const short = this.#client('tcp-short', { connect, source, reportMs, rate: size.shortPerSecond })
     long.onMessage((message) => observeLong(this.long, message))
     sctp.onMessage((message) => observeLong(this.associations, message))
     short.onMessage((message) => observeShort(this.short, message))
@@ -106,12 +111,14 @@ export class World {
 
   async #startServers(index: number): Promise<void> {
     const name = serverName(index)
-    const listen = [virtualAddress.ipv4, serverAddress(index)].map((address) => socketAddress(address, port))
-    for (const program of ['tcp-server', 'sctp-server'] as const) {
-      const server = await startServer(this.lab.server(index), program, { listen }, name)
-      server.onMessage((message) => this.#countErrors(message))
-      this.#servers.push(server)
-    }
+    const host = this.lab.server(index)
+    const listen = socketAddress(virtualAddress.ipv4, port)
+    const servers = await Promise.all([
+      startServer(host, 'tcp-server', { listen }, name),
+      startServer(host, 'sctp-server', { address: virtualAddress.ipv4, port }, name),
+    ])
+    for (const server of servers) server.onMessage((message) => this.#countErrors(message))
+    this.#servers.push(...servers)
   }
 
   #client(...[program, options]: [Parameters<typeof startPeer>[1], object]): LabProcess {

@@ -14,7 +14,7 @@ export type PeerProgram =
   | 'tcp-short'
   | 'bulk-server'
   | 'bulk-client'
-  | 'udp-server'
+  | 'udp-echo'
   | 'udp-client'
   | 'sctp-server'
   | 'sctp-client'

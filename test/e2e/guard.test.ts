@@ -1,0 +1,56 @@
+import test from 'ava'
+
+import type { Namespace } from '../lab/namespace.ts'
+import { hostInterface } from '../lab/topology.ts'
+import { ended, finish, Stage } from './stage.ts'
+
+/** Ingress filters of a director's interface; more than none while it guards. */
+async function filters(host: Namespace): Promise<string[]> {
+  const text = await host.run('tc', 'filter', 'show', 'dev', hostInterface, 'ingress')
+  return text.split('\n').filter((line) => line.includes('bpf') && line.includes('handle'))
+}
+
+/** RST segments a host's TCP has sent. */
+async function resetsSent(host: Namespace): Promise<number> {
+  const lines = (await host.run('cat', '/proc/net/snmp'))
+    .split('\n')
+    .filter((line) => line.startsWith('Tcp:'))
+  const [names = [], values = []] = lines.map((line) => line.split(' '))
+  return Number(values[names.indexOf('OutRsts')])
+}
+
+test('the host of a director sends no RST, not even after its director was killed', async (t) => {
+  const stage = await Stage.open(t, { directors: 1 })
+  await stage.serve('tcp-server')
+  const host = stage.lab.director(1)
+  const client = stage.client('tcp-long', { connections: 50, intervalMs: 20, stallMs: 10_000 })
+  t.is((await client.message('connected'))['up'], 50)
+  t.is(await resetsSent(host), 0)
+
+  // The router goes on sending to a host whose director is gone.
+  await stage.cluster.director(1).kill()
+  const guards = await filters(host)
+  t.true(guards.length > 0, 'the guard outlives its director')
+  await stage.cluster.withdrawn(1)
+
+  await stage.cluster.start(1)
+  t.is((await filters(host)).length, guards.length, 'the new director took the guard over')
+  const { summary } = await finish(client)
+  t.like(summary, { broken: 0, closed: 50 })
+  t.is(await resetsSent(host), 0)
+})
+
+test('close() removes the guard', async (t) => {
+  const stage = await Stage.open(t, { directors: 1 })
+  const host = stage.lab.director(1)
+  t.true((await filters(host)).length > 0)
+  const exit = await stage.cluster.director(1).close()
+  t.is(exit.status, 0)
+  t.deepEqual(await filters(host), [])
+  t.false((await host.run('tc', 'qdisc', 'show', 'dev', hostInterface)).includes('clsact'))
+  // What the guard was for: the host has the virtual address, and now answers for it.
+  await stage.lab.router.announce(1)
+  const { summary } = await ended(stage.client('tcp-short', { count: 3, rate: 100 }))
+  t.is(summary['refused'], 3)
+  t.is(await resetsSent(host), 3)
+})

@@ -1,0 +1,51 @@
+import test from 'ava'
+
+import { clientAddress, serverAddress, virtualAddress, type Family } from '../lab/addresses.ts'
+import type { Namespace } from '../lab/namespace.ts'
+import { hostInterface, outsideInterface } from '../lab/topology.ts'
+import { ended, Stage } from './stage.ts'
+
+const small = 1300
+const bytes = 400_000
+
+/** What a host believes to be the path MTU; `undefined` when nothing told it. */
+async function pathMtu(host: Namespace, to: string, from: string): Promise<number | undefined> {
+  const [route] = await host.query('route', 'get', to, 'from', from)
+  const { metrics = [] } = route as { metrics?: readonly { readonly mtu?: number }[] }
+  return metrics.find(({ mtu }) => mtu !== undefined)?.mtu
+}
+
+/** A download on one connection; resolves with the number of the server that gave it. */
+async function download(stage: Stage, family: Family): Promise<number> {
+  const options = { bytes, direction: 'download', verify: true, source: clientAddress(1, family) }
+  const { exit, summary } = await ended(stage.client('bulk-client', options, family))
+  stage.t.is(exit.status, 0, JSON.stringify(summary))
+  const [name = ''] = Object.keys(summary['servers'] as object)
+  return Number(name.replace('server', ''))
+}
+
+for (const family of ['ipv4', 'ipv6'] as const) {
+  test(`${family}: "too big" from the clients' side reaches the server that sent the packet`, async (t) => {
+    const stage = await Stage.open(t, { directors: 1 }, { families: [family] })
+    await stage.serve('bulk-server', [family])
+    await stage.lab.router.limitOutside(small, outsideInterface)
+    const chosen = await download(stage, family)
+    const to = clientAddress(1, family)
+    for (const index of [1, 2, 3]) {
+      const mtu = await pathMtu(stage.lab.server(index), to, virtualAddress[family])
+      t.is(mtu, index === chosen ? small : undefined, `server ${index}; server ${chosen} sent`)
+    }
+  })
+
+  test(`${family}: a packet too big for the way to the server is answered with "too big"`, async (t) => {
+    const stage = await Stage.open(t, { directors: 1 }, { families: [family] })
+    await stage.serve('bulk-server', [family])
+    const host = stage.lab.director(1)
+    const routes = [1, 2, 3].map((index) => serverAddress(index, family))
+    await host.ip(...routes.map((address) => `route replace ${address} dev ${hostInterface} mtu ${small}`))
+    const options = { bytes, direction: 'upload', verify: true, source: clientAddress(1, family) }
+    const { exit, summary } = await ended(stage.client('bulk-client', options, family))
+    t.is(exit.status, 0, JSON.stringify(summary))
+    t.is(await pathMtu(stage.lab.clients, virtualAddress[family], clientAddress(1, family)), small)
+  })
+}

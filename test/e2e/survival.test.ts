@@ -1,0 +1,91 @@
+import test, { type ExecutionContext } from 'ava'
+
+import { serverAddress } from '../lab/addresses.ts'
+import type { LabProcess } from '../lab/lab-process.ts'
+import { Random, seedOfRun } from './random.ts'
+import { finish, Stage } from './stage.ts'
+
+const connections = 2000
+const rounds = 10
+
+/** Waits until the clients have exchanged `more` further records. */
+async function exchanged(client: LabProcess, more: number): Promise<void> {
+  const before = Number((await client.waitFor('its state', ({ event }) => event === 'state'))['records'])
+  await client.waitFor(`${more} records`, ({ records }) => Number(records) >= before + more)
+}
+
+async function openAll(stage: Stage): Promise<{ long: LabProcess; short: LabProcess }> {
+  const long = stage.client('tcp-long', { connections, intervalMs: 500, payloadBytes: 256 })
+  const connected = await long.message('connected', 60_000)
+  stage.t.like(connected, { up: connections, broken: 0 })
+  return { long, short: stage.client('tcp-short', { rate: 50 }) }
+}
+
+async function expectWhole(
+  t: ExecutionContext,
+  { long, short }: Record<'long' | 'short', LabProcess>,
+): Promise<void> {
+  const kept = await finish(long)
+  t.like(kept.summary, { broken: 0, closed: connections, causes: {} }, long.complaints)
+  t.is(kept.exit.status, 0)
+  const fresh = await finish(short)
+  t.like(fresh.summary, { refused: 0, failed: {} })
+  t.true(Number(fresh.summary['ok']) > 100)
+}
+
+test(`${connections} connections survive ${rounds} director kills`, async (t) => {
+  const seed = seedOfRun()
+  t.log(`seed ${seed} (repeat it with L4_SEED)`)
+  const random = new Random(seed)
+  const stage = await Stage.open(t)
+  await stage.serve('tcp-server')
+  const clients = await openAll(stage)
+  let adoptions = 0
+  for (let round = 1; round <= rounds; round++) {
+    await exchanged(clients.long, random.between(200, 4000))
+    const victim = random.pick(stage.cluster.running)
+    await stage.cluster.kill(victim)
+    // It comes back with an empty table: what the router sends it, it has to adopt.
+    const adopted = stage.happened('adopted', ({ director }) => director === victim)
+    await stage.cluster.start(victim)
+    await adopted
+  }
+  await exchanged(clients.long, connections)
+  for (const { name, details } of stage.happenings) {
+    if (name === 'adopted') adoptions += Number(details['count'])
+  }
+  t.log(`${adoptions} adoptions`)
+  t.true(adoptions > connections, 'every return moves about half of the connections')
+  await expectWhole(t, clients)
+})
+
+test(`${connections} connections survive ${rounds} pauses, and a paused server gets no new one`, async (t) => {
+  const seed = seedOfRun()
+  t.log(`seed ${seed} (repeat it with L4_SEED)`)
+  const random = new Random(seed)
+  const stage = await Stage.open(t)
+  const servers = await stage.serve('tcp-server')
+  const clients = await openAll(stage)
+  for (let round = 1; round <= rounds; round++) {
+    await exchanged(clients.long, random.between(200, 2000))
+    const index = Math.floor(random.between(0, servers.length))
+    await pauseFor(stage, index, servers[index] as LabProcess, clients.long)
+  }
+  await expectWhole(t, clients)
+})
+
+async function pauseFor(stage: Stage, index: number, server: LabProcess, traffic: LabProcess): Promise<void> {
+  const address = serverAddress(index + 1)
+  await stage.cluster.callAll('pause', { server: address })
+  // Handshakes that were under way are done after a second of traffic.
+  await exchanged(traffic, 4000)
+  const settled = await acceptedBy(server)
+  await exchanged(traffic, 2000)
+  stage.t.is(await acceptedBy(server), settled, `new connections on paused server ${index + 1}`)
+  await stage.cluster.callAll('resume', { server: address })
+}
+
+async function acceptedBy(server: LabProcess): Promise<number> {
+  const state = await server.waitFor('its state', ({ event }) => event === 'state')
+  return Number(state['accepted'])
+}
