@@ -17,6 +17,29 @@ pub enum Protocol {
     Sctp,
 }
 
+impl Protocol {
+    /// The protocol number in IP headers.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Tcp => wire::protocol::TCP,
+            Self::Udp => wire::protocol::UDP,
+            Self::Sctp => wire::protocol::SCTP,
+        }
+    }
+
+    /// The protocol with this number, if services can have it.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            wire::protocol::TCP => Some(Self::Tcp),
+            wire::protocol::UDP => Some(Self::Udp),
+            wire::protocol::SCTP => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+}
+
 /// Address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

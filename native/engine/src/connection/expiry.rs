@@ -71,6 +71,36 @@ impl ConnectionTable {
         Some(self.end(id))
     }
 
+    /// Ends every entry of the servers that `is_picked`, looking at no more than `budget` entries
+    /// from position `cursor` on (0 at first). Returns where to go on; none when the table is
+    /// through. A template goes as soon as the last of its connections went.
+    ///
+    /// IPVS: with `expire_nodest_conn`, the removal of a server does this in the background.
+    pub fn flush(
+        &mut self,
+        cursor: u32,
+        budget: u32,
+        is_picked: impl Fn(ServerId) -> bool,
+        mut on_expired: impl FnMut(&Expired),
+    ) -> Option<u32> {
+        let size = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let end = cursor.saturating_add(budget).min(size);
+        for id in (cursor..end).filter_map(ConnectionId::from_index) {
+            let entry = self.entry(id);
+            if !entry.is_occupied() || !is_picked(entry.server()) {
+                continue;
+            }
+            let Some(expired) = self.remove(id) else {
+                continue;
+            };
+            on_expired(&expired);
+            if let Some(template) = expired.controller.and_then(|template| self.remove(template)) {
+                on_expired(&template);
+            }
+        }
+        (end < size).then_some(end)
+    }
+
     /// Whether the entry, whose slot's turn it is, ends. Templates and their connections are judged
     /// by the time of their slot, not by the present: after a leap in time they end in the order
     /// they would have ended in. For others that does not matter.

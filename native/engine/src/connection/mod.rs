@@ -21,6 +21,9 @@ mod timer;
 mod udp_state;
 mod virtual_addresses;
 
+#[cfg(test)]
+mod tests;
+
 pub use entry::{ConnectionId, Entry};
 pub use expiry::Expired;
 pub use key::ConnectionKey;

@@ -79,7 +79,7 @@ impl Wheel {
         }
     }
 
-    /// The next entry whose slot's turn has come by `now`. Without one the cursor moves past `now`.
+    /// The next entry whose slot's turn has come by `now`. Without one the cursor moves to `now`.
     pub(super) fn due(&mut self, now: Tick) -> Option<ConnectionId> {
         match self.occupied.next(slot_of(self.cursor)) {
             Some(slot) if !self.tick_of(slot).is_after(now) => {
@@ -87,8 +87,8 @@ impl Wheel {
                 ConnectionId::from_link(self.heads[slot])
             }
             _ => {
-                if !self.cursor.is_after(now) {
-                    self.cursor = now.plus(1);
+                if now.is_after(self.cursor) {
+                    self.cursor = now;
                 }
                 None
             }

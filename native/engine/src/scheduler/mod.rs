@@ -40,6 +40,13 @@ impl Placement {
         }
     }
 
+    /// Whether the same client always gets the same answer, so that a connection can be served
+    /// without being remembered.
+    #[must_use]
+    pub const fn is_stateless(&self) -> bool {
+        matches!(self, Self::Sh(_))
+    }
+
     /// Name of the scheduler, as `ipvsadm` spells it.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -1,0 +1,178 @@
+//! One packet's way: related connection, service, scheduler, connection, forwarding method.
+
+use wire::dissect::{Fragment, Upper};
+use wire::ethernet::MacAddress;
+
+use crate::command::{ForwardingMethod, Protocol};
+use crate::configuration::{Configuration, Server, Service};
+use crate::connection::{ConnectionId, ConnectionKey, ConnectionTable};
+use crate::engine::books::Books;
+use crate::engine::opening::{self, Opening};
+use crate::event::AdoptionCause;
+use crate::event_queue::EventQueue;
+use crate::forward::{Answers, direct_routing};
+use crate::hop::{Hops, ServerId};
+use crate::packet::Packet;
+use crate::reply::Answer;
+use crate::time::Instant;
+use crate::verdict::{DropReason, PassReason, Verdict};
+
+/// Everything a packet meets on its way, borrowed from the engine for as long as that takes.
+#[derive(Debug)]
+pub(super) struct Judge<'a, H> {
+    pub(super) configuration: &'a Configuration,
+    pub(super) connections: &'a mut ConnectionTable,
+    pub(super) books: &'a mut Books,
+    pub(super) events: &'a mut EventQueue,
+    pub(super) placed_without_entry: &'a mut u64,
+    pub(super) hops: &'a H,
+    pub(super) answers: Answers<'a>,
+    pub(super) now: Instant,
+}
+
+impl<'a, H: Hops> Judge<'a, H> {
+    /// The verdict on an IP packet.
+    pub(super) fn judge(&mut self, packet: &mut Packet<'_>) -> Verdict {
+        if is_for_many(packet.frame) {
+            return Verdict::Pass(PassReason::OtherHost);
+        }
+        // Only reassembled packets can be placed (IPVS hooks in behind the host's reassembly).
+        if packet.ip.fragment != Fragment::No {
+            return Verdict::Pass(PassReason::Fragment);
+        }
+        record_route(packet, self.configuration);
+        match packet.ip.upper {
+            Upper::Tcp { source_port, destination_port, .. }
+            | Upper::Udp { source_port, destination_port }
+            | Upper::Sctp { source_port, destination_port, .. } => {
+                self.transport(packet, &key_of(packet, source_port, destination_port))
+            }
+            Upper::Icmpv4 { kind, .. } => self.icmpv4(packet, kind),
+            Upper::Icmpv6 { kind, .. } => self.icmpv6(packet, kind),
+            Upper::Truncated if self.configuration.is_virtual_address(packet.ip.destination) => {
+                Verdict::Drop(DropReason::TruncatedTransport)
+            }
+            Upper::Truncated => Verdict::Pass(PassReason::NoService),
+            Upper::Other => Verdict::Pass(PassReason::Protocol),
+        }
+    }
+
+    /// A packet with ports. The connection comes before the service: it outlives a change of the
+    /// service, of its servers and of their weights (IPVS).
+    fn transport(&mut self, packet: &mut Packet<'_>, key: &ConnectionKey) -> Verdict {
+        if let Some(id) = self.connections.lookup(key, self.now)
+            && let Some(verdict) = self.known(packet, id)
+        {
+            return verdict;
+        }
+        let Some(protocol) = Protocol::from_number(key.protocol) else {
+            return Verdict::Pass(PassReason::Protocol);
+        };
+        let Some(service) = self.service(protocol, key) else {
+            return Verdict::Pass(PassReason::NoService);
+        };
+        let opening = opening::opening(&packet.ip.upper);
+        let adoption = match self.may_open(service, protocol, opening) {
+            Ok(adoption) => adoption,
+            Err(verdict) => return verdict,
+        };
+        self.schedule(packet, service, key, adoption)
+    }
+
+    /// The service of a packet with this key (IPVS: mark, exact, FTP, port 0).
+    pub(super) fn service(&self, protocol: Protocol, key: &ConnectionKey) -> Option<&'a Service> {
+        let configuration = self.configuration;
+        let mark = configuration.mark_of(protocol, key.virtual_address, key.virtual_port);
+        configuration
+            .lookup(protocol, key.virtual_address, key.virtual_port, mark)
+            .map(|service| &**service)
+    }
+
+    /// Whether a packet may create a connection, and what adopts it if it is not the first.
+    fn may_open(
+        &self,
+        service: &Service,
+        protocol: Protocol,
+        opening: Opening,
+    ) -> Result<Option<AdoptionCause>, Verdict> {
+        match opening {
+            Opening::First => Ok(None),
+            Opening::Never(verdict) => Err(verdict),
+            Opening::Midstream(cause) => {
+                // A full table places without entries: then nothing tells a connection it placed
+                // from one it never saw, and every service that can is sloppy.
+                let stateless = self.connections.is_full() && service.placement.is_stateless();
+                if stateless || self.configuration.is_sloppy(service, protocol) {
+                    Ok(Some(cause))
+                } else {
+                    Err(Verdict::Pass(opening::not_adopted(cause)))
+                }
+            }
+        }
+    }
+
+    /// Counts the packet and sends it on its way by the server's forwarding method.
+    pub(super) fn deliver(
+        &mut self,
+        packet: &mut Packet<'_>,
+        service: &Service,
+        server: &Server,
+    ) -> Verdict {
+        self.books.count_in(service.id, server.id, packet.length());
+        self.transmit(packet, server.id, server.forwarding)
+    }
+
+    fn transmit(
+        &mut self,
+        packet: &mut Packet<'_>,
+        server: ServerId,
+        forwarding: ForwardingMethod,
+    ) -> Verdict {
+        match forwarding {
+            ForwardingMethod::DirectRouting => {
+                direct_routing::transmit(packet, server, self.hops, &mut self.answers)
+            }
+        }
+    }
+
+    /// Refuses a new connection (IPVS: port unreachable, for TCP as well).
+    pub(super) fn refuse(&mut self, packet: &Packet<'_>, service: &Service) -> Verdict {
+        if let Some(book) = self.books.service(service.id) {
+            book.refused += 1;
+        }
+        self.answers.answer(packet, Answer::NoServer)
+    }
+
+    /// Ends a connection at once and takes it off its server's load.
+    pub(super) fn end(&mut self, id: ConnectionId) {
+        if let Some(expired) = self.connections.remove(id) {
+            super::load::ended(self.configuration, self.events, &expired);
+        }
+    }
+}
+
+/// Frames for many hosts are never a director's (IPVS looks only at frames for this host).
+fn is_for_many(frame: &[u8]) -> bool {
+    frame.first_chunk::<6>().is_some_and(|address| MacAddress(*address).is_multicast())
+}
+
+/// A packet to a virtual address has arrived: its record-route option gets that address, as from
+/// any host (RFC 791 §3.1).
+fn record_route(packet: &mut Packet<'_>, configuration: &Configuration) {
+    if packet.ip.options
+        && let core::net::IpAddr::V4(address) = packet.ip.destination
+        && configuration.is_virtual_address(packet.ip.destination)
+    {
+        wire::ipv4::fill_record_route(packet.octets_mut(), address);
+    }
+}
+
+fn key_of(packet: &Packet<'_>, source_port: u16, destination_port: u16) -> ConnectionKey {
+    ConnectionKey {
+        protocol: packet.ip.protocol,
+        client: packet.ip.source,
+        client_port: source_port,
+        virtual_address: packet.ip.destination,
+        virtual_port: destination_port,
+    }
+}

@@ -1,0 +1,218 @@
+//! The engine: connection table, books and the packet path over one configuration.
+
+mod books;
+mod judge;
+mod known;
+mod load;
+mod observe;
+mod opening;
+mod persistence;
+mod related;
+mod schedule;
+
+use alloc::sync::Arc;
+
+use wire::Malformed;
+use wire::dissect::{Dissection, dissect};
+
+use crate::command::ServiceKey;
+use crate::configuration::Configuration;
+use crate::connection::{ConnectionId, ConnectionTable};
+use crate::counters::VerdictCounters;
+use crate::engine::books::Books;
+use crate::engine::judge::Judge;
+use crate::event::Event;
+use crate::event_queue::EventQueue;
+use crate::forward::Answers;
+use crate::frame::{FrameMeta, Outputs};
+use crate::hop::Hops;
+use crate::packet::Packet;
+use crate::rate_limit::RateLimit;
+use crate::time::Instant;
+use crate::verdict::{DropReason, PassReason, Verdict};
+
+/// Connection entries one [`Engine::handle_timeout`] looks at, at most: far below a millisecond.
+const EXPIRY_BUDGET: usize = 1024;
+
+/// How much an engine may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries of the connection table, templates included; default 1,048,576.
+    pub connections: u32,
+    /// Events kept until somebody takes them; default 4,096.
+    pub events: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 1 << 20, events: 4096 }
+    }
+}
+
+/// Judges frames and keeps the connections they belong to.
+#[derive(Debug)]
+pub struct Engine {
+    configuration: Arc<Configuration>,
+    connections: ConnectionTable,
+    books: Books,
+    verdicts: VerdictCounters,
+    events: EventQueue,
+    icmp_errors: RateLimit,
+    identification: u16,
+    placed_without_entry: u64,
+    /// Where the search for connections of removed servers goes on (`expire_nodest_conn`).
+    purge: Option<u32>,
+}
+
+impl Engine {
+    /// An engine with an empty configuration. All memory is reserved here, nothing is allocated
+    /// for a frame. `seed` keys the hash of the connection table: it should be random, so that
+    /// nobody can choose connections that collide.
+    #[must_use]
+    pub fn new(limits: Limits, seed: u64) -> Self {
+        let configuration = Arc::new(Configuration::default());
+        let icmp_errors = RateLimit::new(configuration.settings().icmp_errors_per_second);
+        Self {
+            configuration,
+            connections: ConnectionTable::new(limits.connections, seed),
+            books: Books::default(),
+            verdicts: VerdictCounters::new(),
+            events: EventQueue::new(limits.events),
+            icmp_errors,
+            identification: 0,
+            placed_without_entry: 0,
+            purge: None,
+        }
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn configuration(&self) -> &Arc<Configuration> {
+        &self.configuration
+    }
+
+    /// Puts `configuration` in force. Connections, counters and cursors carry over.
+    pub fn configure(&mut self, configuration: Arc<Configuration>) {
+        self.books.reconcile(&self.configuration, &configuration);
+        let limit = configuration.settings().icmp_errors_per_second;
+        if limit != self.configuration.settings().icmp_errors_per_second {
+            self.icmp_errors.set(limit);
+        }
+        // IPVS, expire_nodest_conn: all connections of a removed server expire in the background.
+        let removed = configuration.removed_servers().next().is_some();
+        if configuration.settings().expire_nodest_conn && removed {
+            self.purge = Some(0);
+        }
+        self.configuration = configuration;
+    }
+
+    /// Judges one frame and rewrites it in place. Frames the engine makes itself are appended to
+    /// `outputs`. Any octets are a valid input.
+    pub fn process(
+        &mut self,
+        frame: &mut [u8],
+        meta: &FrameMeta,
+        now: Instant,
+        hops: &impl Hops,
+        outputs: &mut Outputs,
+    ) -> Verdict {
+        let verdict = match dissect(frame) {
+            Ok(Dissection::Ip(ip)) => {
+                let mut judge = Judge {
+                    configuration: &self.configuration,
+                    connections: &mut self.connections,
+                    books: &mut self.books,
+                    events: &mut self.events,
+                    placed_without_entry: &mut self.placed_without_entry,
+                    hops,
+                    answers: Answers {
+                        outputs,
+                        limit: &mut self.icmp_errors,
+                        identification: &mut self.identification,
+                        now,
+                    },
+                    now,
+                };
+                judge.judge(&mut Packet { frame, ip, meta })
+            }
+            Ok(Dissection::Arp | Dissection::NotIp(_)) => Verdict::Pass(PassReason::NotIp),
+            Err(malformed) => Verdict::Drop(drop_reason(malformed)),
+        };
+        self.verdicts.count(verdict);
+        verdict
+    }
+
+    /// When [`Engine::handle_timeout`] is to be called next. Changes with every other call.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.purge.is_some() { Some(Instant::ZERO) } else { self.connections.next_deadline() }
+    }
+
+    /// Expires what is due, up to a bound. Returns whether everything is done; if not, it is to be
+    /// called again soon, and [`Engine::poll_timeout`] lies in the past.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let Self { configuration, connections, events, .. } = self;
+        let expired = connections.expire(now, EXPIRY_BUDGET, |expired| {
+            load::ended(configuration, events, expired);
+        });
+        let purged = self.purge_removed(now);
+        expired && purged
+    }
+
+    /// The oldest event nobody has taken yet.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// Sets the traffic counters of one service, or of all, to zero (`ipvsadm -Z`). Unknown
+    /// services are ignored.
+    pub fn zero(&mut self, service: Option<&ServiceKey>) {
+        match service {
+            None => self.books.zero(None),
+            Some(key) => {
+                if let Some(service) = self.configuration.service(key) {
+                    self.books.zero(Some(service));
+                }
+            }
+        }
+    }
+
+    /// Ends connections of removed servers, and then their templates, some at a time.
+    fn purge_removed(&mut self, now: Instant) -> bool {
+        let Some(cursor) = self.purge else { return true };
+        let mut position = cursor;
+        let mut ended: [Option<ConnectionId>; EXPIRY_BUDGET] = [None; EXPIRY_BUDGET];
+        let entries = self.connections.iter_from(cursor, now).take(EXPIRY_BUDGET);
+        let mut seen = 0;
+        for ((id, entry), slot) in entries.zip(ended.iter_mut()) {
+            position = id.index() + 1;
+            seen += 1;
+            if self.configuration.server_by_id(entry.server()).is_none() {
+                *slot = Some(id);
+            }
+        }
+        // Controlled connections first: a template that controls some cannot go.
+        for templates in [false, true] {
+            for id in ended.iter().flatten() {
+                if self.connections.entry(*id).is_template() == templates
+                    && let Some(expired) = self.connections.remove(*id)
+                {
+                    load::ended(&self.configuration, &mut self.events, &expired);
+                }
+            }
+        }
+        self.purge = (seen == EXPIRY_BUDGET).then_some(position);
+        self.purge.is_none()
+    }
+}
+
+const fn drop_reason(malformed: Malformed) -> DropReason {
+    match malformed {
+        Malformed::Truncated => DropReason::Truncated,
+        Malformed::BadLength => DropReason::BadLength,
+        Malformed::BadHeader => DropReason::BadHeader,
+        Malformed::BadChecksum => DropReason::BadChecksum,
+        Malformed::BadSource => DropReason::BadSource,
+        Malformed::BadOption => DropReason::BadOption,
+    }
+}

@@ -1,0 +1,149 @@
+//! Persistence: clients that belong to a server for a while (IPVS templates).
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::command::{Persistence, ServiceKey};
+use crate::configuration::{Server, Service};
+use crate::connection::{ConnectionId, ConnectionKey, TableFull};
+use crate::engine::judge::Judge;
+use crate::engine::schedule::{NotPlaced, Placed};
+use crate::hop::Hops;
+
+/// The FTP service has one template for all its ports (IPVS).
+const FTP: u16 = 21;
+
+impl<'a, H: Hops> Judge<'a, H> {
+    /// Places a connection of a persistent service through the client's template, making one where
+    /// none is valid.
+    pub(super) fn place_persistent(
+        &mut self,
+        service: &'a Service,
+        key: &ConnectionKey,
+        persistence: &Persistence,
+    ) -> Result<Placed<'a>, NotPlaced> {
+        let template_key = template_key(service, key, persistence);
+        let (template, server, moved_by_fallback) = match self.valid_template(&template_key) {
+            Some((id, server)) => (Some(id), server, false),
+            None => self.make_template(service, key, &template_key, persistence)?,
+        };
+        let server_port = server_port(service, server, key.virtual_port);
+        let connection = self.remember(service, key, server, server_port)?;
+        if let (Some(connection), Some(template)) = (connection, template) {
+            self.connections.attach(connection, template, self.now);
+        }
+        Ok(Placed { server, connection, moved_by_fallback })
+    }
+
+    /// The template of a client and its server, which no weight and no overload can change (IPVS).
+    /// One whose server is gone, or quiesced while `expire_quiescent_template` is set, is disabled.
+    fn valid_template(&mut self, key: &ConnectionKey) -> Option<(ConnectionId, &'a Server)> {
+        let id = self.connections.lookup_template(key, self.now)?;
+        let configuration = self.configuration;
+        let expire_quiescent = configuration.settings().expire_quiescent_template;
+        let server = configuration
+            .server_by_id(self.connections.entry(id).server())
+            .map(|(_, server)| server)
+            .filter(|server| !expire_quiescent || server.weight > 0);
+        if server.is_none() {
+            self.connections.disable_template(id);
+        }
+        server.map(|server| (id, server))
+    }
+
+    /// Asks the scheduler and makes a template for its answer; without one in a full table.
+    fn make_template(
+        &mut self,
+        service: &'a Service,
+        key: &ConnectionKey,
+        template_key: &ConnectionKey,
+        persistence: &Persistence,
+    ) -> Result<(Option<ConnectionId>, &'a Server, bool), NotPlaced> {
+        let (server, moved_by_fallback) = self.choose(service, key)?;
+        let port = if template_key.virtual_port == 0 { 0 } else { server.port };
+        let made = self.connections.create_template(
+            template_key,
+            server.id,
+            port,
+            persistence.timeout_seconds,
+            self.now,
+        );
+        match made {
+            Ok(id) => {
+                server.load.bind_template();
+                Ok((Some(id), server, moved_by_fallback))
+            }
+            Err(TableFull { .. }) if service.placement.is_stateless() => {
+                Ok((None, server, moved_by_fallback))
+            }
+            Err(TableFull { .. }) => Err(NotPlaced::Full),
+        }
+    }
+}
+
+/// The port a new connection speaks to its server at: the packet's own, unless the service has a
+/// port and the server another (IPVS).
+pub(super) fn server_port(service: &Service, server: &Server, virtual_port: u16) -> u16 {
+    match service.key() {
+        ServiceKey::Address { port, .. } if *port == virtual_port && server.port != 0 => {
+            server.port
+        }
+        ServiceKey::Mark { .. } if service.spec.persistence.is_none() && server.port != 0 => {
+            server.port
+        }
+        _ => virtual_port,
+    }
+}
+
+/// The key of the template a client follows (IPVS §4.8).
+pub(super) fn template_key(
+    service: &Service,
+    key: &ConnectionKey,
+    persistence: &Persistence,
+) -> ConnectionKey {
+    let client = masked(key.client, persistence.prefix_length);
+    match *service.key() {
+        ServiceKey::Mark { mark, family } => ConnectionKey {
+            protocol: 0,
+            client,
+            client_port: 0,
+            virtual_address: ConnectionKey::mark_address(mark, family),
+            virtual_port: 0,
+        },
+        ServiceKey::Address { port, .. } => ConnectionKey {
+            client,
+            client_port: 0,
+            virtual_port: if port == FTP || port != key.virtual_port { 0 } else { port },
+            ..*key
+        },
+    }
+}
+
+/// `address` with everything behind the first `prefix_length` bits cleared.
+fn masked(address: IpAddr, prefix_length: Option<u8>) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let bits = u32::from(prefix_length.unwrap_or(32).min(32));
+            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & mask))
+        }
+        IpAddr::V6(address) => {
+            let bits = u32::from(prefix_length.unwrap_or(128).min(128));
+            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_keep_the_prefix() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(masked(address("192.0.2.77"), None), address("192.0.2.77"));
+        assert_eq!(masked(address("192.0.2.77"), Some(24)), address("192.0.2.0"));
+        assert_eq!(masked(address("192.0.2.77"), Some(1)), address("128.0.0.0"));
+        assert_eq!(masked(address("2001:db8::7:1"), Some(64)), address("2001:db8::"));
+    }
+}

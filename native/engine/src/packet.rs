@@ -1,0 +1,65 @@
+//! One received packet on its way through the engine.
+
+use wire::dissect::{IpFrame, Upper};
+
+use crate::frame::{ChecksumState, FrameMeta};
+
+/// Offset of the data-offset field in a TCP header (RFC 9293 §3.1).
+const TCP_DATA_OFFSET: usize = 12;
+
+/// A frame, what its headers say, and what the port knows beside.
+#[derive(Debug)]
+pub(crate) struct Packet<'a> {
+    pub(crate) frame: &'a mut [u8],
+    pub(crate) ip: IpFrame,
+    pub(crate) meta: &'a FrameMeta,
+}
+
+impl Packet<'_> {
+    /// The IP packet: without Ethernet header and padding.
+    pub(crate) fn octets(&self) -> &[u8] {
+        self.frame.get(self.ip.l3..self.ip.end).unwrap_or_default()
+    }
+
+    pub(crate) fn octets_mut(&mut self) -> &mut [u8] {
+        self.frame.get_mut(self.ip.l3..self.ip.end).unwrap_or_default()
+    }
+
+    /// Ethernet header and in-frame VLAN tags.
+    pub(crate) fn link_header(&self) -> &[u8] {
+        self.frame.get(..self.ip.l3).unwrap_or_default()
+    }
+
+    /// Octets of the IP packet, the unit IPVS counts in.
+    pub(crate) const fn length(&self) -> u64 {
+        (self.ip.end - self.ip.l3) as u64
+    }
+
+    /// Octets of the largest IP packet that will be on the wire: of one segment, if the frame
+    /// stands for several.
+    pub(crate) fn length_on_wire(&self) -> u64 {
+        let Some(segmentation) = self.meta.segmentation else { return self.length() };
+        let transport_header = match self.ip.upper {
+            Upper::Tcp { .. } => {
+                let offset = self.frame.get(self.ip.l4 + TCP_DATA_OFFSET).copied().unwrap_or(0x50);
+                usize::from(offset >> 4) * 4
+            }
+            _ => wire::udp::HEADER_LEN,
+        };
+        let headers = (self.ip.l4 - self.ip.l3 + transport_header) as u64;
+        (headers + u64::from(segmentation.segment_size)).min(self.length())
+    }
+
+    pub(crate) const fn is_ipv4(&self) -> bool {
+        self.ip.source.is_ipv4()
+    }
+
+    /// An ICMP error, about which no ICMP error may be sent (RFC 1122 §3.2.2, RFC 4443 §2.4).
+    pub(crate) const fn is_icmp(&self) -> bool {
+        matches!(self.ip.upper, Upper::Icmpv4 { .. } | Upper::Icmpv6 { .. })
+    }
+
+    pub(crate) fn checksum_is_partial(&self) -> bool {
+        self.meta.checksum == ChecksumState::Partial
+    }
+}

@@ -1,0 +1,175 @@
+import type { Command, ServerSpec, ServiceKey, ServiceSpec, SettingsPatch } from '../../lib/index.ts'
+
+/** Something the recording needs that the director does not have yet: not a failure, but said. */
+export class NotCovered extends Error {
+  override readonly name = 'NotCovered'
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Splits `192.0.2.1:80`, `[2001:db8::1]:80`, or an address without a port. */
+export function parseEndpoint(text: string): { address: string; port: number } {
+  const match = /^(?:\[(?<v6>.+)\]|(?<v4>[^:]+)):(?<port>\d+)$/.exec(text)
+  if (!match?.groups) return { address: text, port: 0 }
+  const { v6, v4, port } = match.groups
+  return { address: v6 ?? v4 ?? '', port: Number(port) }
+}
+
+/** Reads one recorded command line; only the vocabulary of the recordings, not the whole dialect. */
+export function parseIpvsadm(line: string): Command[] {
+  const words = line.trim().split(/\s+/)
+  const action = words.shift()
+  if (action === '-C') return [{ type: 'clear' }]
+  if (action === '--set') return [{ type: 'settings', settings: timeouts(words) }]
+  const options = readOptions(words)
+  const service = serviceKey(options)
+  switch (action) {
+    case '-A':
+      return [{ type: 'add-service', service: serviceSpec(service, options) }]
+    case '-E':
+      return [{ type: 'edit-service', service: serviceSpec(service, options) }]
+    case '-D':
+      return [{ type: 'remove-service', service }]
+    case '-a':
+      return [{ type: 'add-server', service, server: serverSpec(options) }]
+    case '-e':
+      return [{ type: 'edit-server', service, server: serverSpec(options) }]
+    case '-d':
+      return [{ type: 'remove-server', service, server: serverKey(options) }]
+    default:
+      throw new NotCovered(`ipvsadm ${action}`)
+  }
+}
+
+const flagsWithoutValue = new Set(['-g', '-m', '-i', '-o', '-6'])
+
+function readOptions(words: readonly string[]): Map<string, string> {
+  const options = new Map<string, string>()
+  for (let at = 0; at < words.length; at += 1) {
+    const word = words[at] ?? ''
+    if (flagsWithoutValue.has(word)) options.set(word, '')
+    else options.set(word, words[(at += 1)] ?? '')
+  }
+  return options
+}
+
+function timeouts([tcp, fin, udp]: readonly string[]): SettingsPatch {
+  const patch: Mutable<SettingsPatch> = {}
+  if (Number(tcp) > 0) patch.tcpTimeoutSeconds = Number(tcp)
+  if (Number(fin) > 0) patch.tcpFinTimeoutSeconds = Number(fin)
+  if (Number(udp) > 0) patch.udpTimeoutSeconds = Number(udp)
+  return patch
+}
+
+function serviceKey(options: ReadonlyMap<string, string>): ServiceKey {
+  const mark = options.get('-f')
+  if (mark !== undefined) {
+    return { mark: Number(mark), family: options.has('-6') ? 'ipv6' : 'ipv4' }
+  }
+  for (const [option, protocol] of [
+    ['-t', 'tcp'],
+    ['-u', 'udp'],
+    ['--sctp-service', 'sctp'],
+  ] as const) {
+    const endpoint = options.get(option)
+    if (endpoint !== undefined) return { protocol, ...parseEndpoint(endpoint) }
+  }
+  throw new NotCovered('a command without a service')
+}
+
+/** Schedulers the director has so far. */
+const schedulers = ['sh', 'rr'] as const
+
+function serviceSpec(key: ServiceKey, options: ReadonlyMap<string, string>): ServiceSpec {
+  const name = options.get('-s') ?? 'wlc'
+  const scheduler = schedulers.find((known) => known === name)
+  if (!scheduler && name !== 'none') throw new NotCovered(`scheduler ${name}`)
+  const flags = (options.get('-b') ?? '').split(',').filter((flag) => flag !== '')
+  return {
+    ...key,
+    ...(scheduler && { scheduler }),
+    ...(flags.length > 0 && { flags: flags as NonNullable<ServiceSpec['flags']> }),
+    ...persistence(options),
+    ...(options.has('-o') && { onePacket: true }),
+  }
+}
+
+function persistence(options: ReadonlyMap<string, string>): Pick<ServiceSpec, 'persistence'> {
+  const timeout = options.get('-p')
+  if (timeout === undefined) return {}
+  const mask = options.get('-M')
+  return {
+    persistence: {
+      timeoutSeconds: Number(timeout),
+      ...(mask !== undefined && { prefixLength: prefixLength(mask) }),
+    },
+  }
+}
+
+/** A dotted netmask, or a prefix length for IPv6. */
+function prefixLength(mask: string): number {
+  if (!mask.includes('.')) return Number(mask)
+  return mask
+    .split('.')
+    .map((octet) => Number(octet).toString(2).replaceAll('0', '').length)
+    .reduce((sum, bits) => sum + bits, 0)
+}
+
+function serverKey(options: ReadonlyMap<string, string>): ServerSpec {
+  const { address, port } = parseEndpoint(options.get('-r') ?? '')
+  return { address, ...(port > 0 && { port }) }
+}
+
+function serverSpec(options: ReadonlyMap<string, string>): ServerSpec {
+  if (options.has('-m')) throw new NotCovered('masquerading')
+  if (options.has('-i')) throw new NotCovered('tunnels')
+  return {
+    ...serverKey(options),
+    weight: Number(options.get('-w') ?? 1),
+    upperThreshold: Number(options.get('-x') ?? 0),
+    lowerThreshold: Number(options.get('-y') ?? 0),
+  }
+}
+
+const booleans = {
+  sloppy_tcp: 'sloppyTcp',
+  sloppy_sctp: 'sloppySctp',
+  schedule_icmp: 'scheduleIcmp',
+  expire_nodest_conn: 'expireNodestConn',
+  expire_quiescent_template: 'expireQuiescentTemplate',
+} as const
+
+/** Settings of other forwarding methods or defences: 0, or any value that direct routing never reads. */
+const withoutEffect = new Set(['pmtu_disc', 'nat_icmp_send', 'snat_reroute', 'ignore_tunneled'])
+
+/** Translates recorded kernel settings. */
+export function parseSysctl(sysctl: Readonly<Record<string, string | number>> = {}): SettingsPatch {
+  const patch: Mutable<SettingsPatch> = {}
+  for (const [name, value] of Object.entries(sysctl)) {
+    if (name in booleans) patch[booleans[name as keyof typeof booleans]] = Number(value) !== 0
+    else if (name === 'conn_reuse_mode') patch.connReuseMode = Number(value)
+    else if (!withoutEffect.has(name) && Number(value) !== 0) throw new NotCovered(`${name}=${value}`)
+  }
+  return patch
+}
+
+/** Translates the recorder's description of packet marks. */
+export function parseMark(description: string): Command {
+  const match =
+    /ip6? daddr (?<address>\S+) (?<protocol>tcp|udp|sctp) dport (?<first>\d+)(?:-(?<last>\d+))? mark (?<mark>\d+)/.exec(
+      description,
+    )
+  if (!match?.groups) throw new NotCovered(`packet mark: ${description}`)
+  const { address = '', protocol, first, last, mark } = match.groups
+  return {
+    type: 'define-mark',
+    mark: Number(mark),
+    matches: [
+      {
+        address,
+        protocol: protocol as 'tcp' | 'udp' | 'sctp',
+        ports: [Number(first), Number(last ?? first)],
+      },
+    ],
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Replays recordings of the kernel through the offline director.
+ *
+ * npm run conformance -- [FOLDER] [--only NAME]
+ *
+ * One line a file; the first differences of each failure; exit status 1 on any difference.
+ */
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { NotCovered } from './ipvsadm.ts'
+import { replayDynamic, replayStatic } from './placement.ts'
+import { type FlowSets, listRecordings, readRecording, type Recording } from './recording.ts'
+import { notCovered, replayScenario } from './scenario.ts'
+
+const differencesShown = 5
+
+/** One replayed case: its differences, or why it cannot be replayed yet. */
+interface Outcome {
+  readonly name: string
+  readonly differences: readonly string[]
+  readonly missing?: string
+}
+
+function main(): void {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { only: { type: 'string' } },
+  })
+  const folder = positionals[0] ?? fileURLToPath(new URL('./recordings', import.meta.url))
+  const names = listRecordings(folder)
+  const totals = { passed: 0, failed: 0, missing: 0 }
+  for (const name of names) {
+    const outcomes = replayFile(folder, name, values.only)
+    if (outcomes) report(name, outcomes, totals)
+  }
+  console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.missing} not covered yet`)
+  if (totals.passed + totals.failed === 0) console.error(`No case to replay in ${folder}.`)
+  process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0
+}
+
+function replayFile(folder: string, file: string, only = ''): Outcome[] | undefined {
+  const recording = readRecording(folder, file)
+  if (recording.flowsets) return undefined
+  const kind = file.replace('.json.gz', '')
+  if (kind.startsWith('sh_') && recording.cases) {
+    const { flowsets = {} } = readRecording(folder, 'sh_flowsets.json.gz')
+    return replayPlacements(recording, flowsets, only)
+  }
+  if (recording.scenarios && kind !== 'sched_sequences' && kind !== 'state_fragments') {
+    return recording.scenarios
+      .filter(({ name }) => name.includes(only))
+      .map((scenario) => {
+        const missing = notCovered(scenario)
+        if (missing !== undefined) return { name: scenario.name, differences: [], missing }
+        return { name: scenario.name, differences: guarded(() => replayScenario(scenario)) }
+      })
+  }
+  return [{ name: file, differences: [], missing: 'this kind of recording' }]
+}
+
+function replayPlacements(recording: Recording, flowsets: FlowSets, only: string): Outcome[] {
+  return (recording.cases ?? [])
+    .filter(({ id }) => id.includes(only))
+    .map((recorded) => ({
+      name: recorded.id,
+      differences: guarded(() =>
+        'phases' in recorded ? replayDynamic(recorded, flowsets) : replayStatic(recorded, flowsets),
+      ),
+    }))
+}
+
+/** A case that throws is a case that fails. */
+function guarded(replay: () => string[]): string[] {
+  try {
+    return replay()
+  } catch (error) {
+    if (error instanceof NotCovered) throw error
+    return [error instanceof Error ? (error.stack ?? error.message) : String(error)]
+  }
+}
+
+function report(file: string, outcomes: readonly Outcome[], totals: { passed: number; failed: number; missing: number }): void {
+  const missing = outcomes.filter((outcome) => outcome.missing !== undefined)
+  const failed = outcomes.filter(({ differences }) => differences.length > 0)
+  const passed = outcomes.length - missing.length - failed.length
+  const reasons = [...new Set(missing.map((outcome) => outcome.missing))].toSorted()
+  const rest = missing.length === 0 ? '' : `, ${missing.length} not covered yet (${reasons.join(', ')})`
+  console.log(`${file.padEnd(26)} ${passed} passed, ${failed.length} failed${rest}`)
+  for (const { name, differences } of failed) {
+    console.log(`  ${name}: ${differences.length} differences`)
+    for (const difference of differences.slice(0, differencesShown)) console.log(`    ${difference}`)
+  }
+  totals.passed += passed
+  totals.failed += failed.length
+  totals.missing += missing.length
+}
+
+main()

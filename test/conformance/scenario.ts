@@ -1,0 +1,109 @@
+import type { OfflineDirector, OfflineResult } from '../../lib/index.ts'
+import { madeByHost } from './host.ts'
+import { NotCovered, parseIpvsadm, parseMark, parseSysctl } from './ipvsadm.ts'
+import { addNeighbour, interfaces, labDirector } from './lab.ts'
+import { masked } from './mask.ts'
+import type { Scenario, Step } from './recording.ts'
+import { TableWatch } from './table.ts'
+
+/** What the recorder itself takes for each step, roughly. */
+const recorderDelayMs = 15
+
+/** Replays a scenario; returns the differences, readable. Throws `NotCovered` before any step. */
+export function replayScenario(scenario: Scenario): string[] {
+  const director = labDirector()
+  for (const address of serverAddresses(scenario)) addNeighbour(director, address)
+  director.set(parseSysctl(scenario.config.sysctl))
+  if (scenario.config.nft !== undefined) director.apply([parseMark(scenario.config.nft)])
+  director.apply(scenario.config.ipvsadm.flatMap(parseIpvsadm))
+  const watch = new TableWatch(director, scenario)
+  return scenario.steps.flatMap((step, number) =>
+    replayStep(director, watch, step).map(
+      (difference) => `step ${number} (${step.desc ?? step.ipvsadm ?? 'sleep'}): ${difference}`,
+    ),
+  )
+}
+
+/** Why the director cannot replay this scenario yet, if it cannot. */
+export function notCovered({ config, steps }: Scenario): string | undefined {
+  try {
+    config.ipvsadm.forEach(parseIpvsadm)
+    parseSysctl(config.sysctl)
+    if (config.nft !== undefined) parseMark(config.nft)
+    for (const { ipvsadm, sysctl } of steps) {
+      if (ipvsadm !== undefined) parseIpvsadm(ipvsadm)
+      parseSysctl(sysctl)
+    }
+  } catch (error) {
+    if (error instanceof NotCovered) return error.message
+    throw error
+  }
+  return undefined
+}
+
+/** Every real server any command of the scenario names. */
+function serverAddresses({ config, steps }: Scenario): string[] {
+  const lines = [...config.ipvsadm, ...steps.flatMap(({ ipvsadm }) => ipvsadm ?? [])]
+  return lines.flatMap((line) =>
+    parseIpvsadm(line).flatMap((command) =>
+      command.type === 'add-server' ? [command.server.address] : [],
+    ),
+  )
+}
+
+function replayStep(director: OfflineDirector, watch: TableWatch, step: Step): string[] {
+  director.advance((step.sleep ?? 0) * 1000 + recorderDelayMs)
+  if (step.sysctl) director.set(parseSysctl(step.sysctl))
+  const differences = step.ipvsadm === undefined ? [] : command(director, step)
+  if (step.in !== undefined) differences.push(...frame(director, watch, step, step.in))
+  return [...differences, ...watch.compare(step)]
+}
+
+function command(director: OfflineDirector, { ipvsadm = '', rc = 0 }: Step): string[] {
+  let refusal: string | undefined
+  try {
+    director.apply(parseIpvsadm(ipvsadm))
+  } catch (error) {
+    refusal = String(error)
+  }
+  director.advance(0)
+  if ((refusal === undefined) === (rc === 0)) return []
+  return [`${refusal ?? 'accepted'}, recorded exit status ${rc}`]
+}
+
+function frame(director: OfflineDirector, watch: TableWatch, step: Step, hex: string): string[] {
+  const input = Buffer.from(hex, 'hex')
+  const from = step.from === 'rs' ? interfaces.server : interfaces.client
+  watch.sent(input)
+  const result = director.process(Buffer.from(input), { interface: from })
+  if (!step.out) return []
+  const expected = step.out.map(({ to, frame: out }) => ({
+    interface: to === 'rs' ? interfaces.server : interfaces.client,
+    frame: Buffer.from(out, 'hex'),
+  }))
+  if (result.verdict === 'pass') {
+    return expected
+      .filter((out) => !madeByHost(input, out.frame, from))
+      .map((out) => `passed (${result.reason}), recorded ${describe(out)}`)
+  }
+  return compareFrames(result, expected)
+}
+
+interface OutFrame {
+  readonly interface: number
+  readonly frame: Uint8Array
+}
+
+function describe({ interface: number, frame: octets }: OutFrame): string {
+  return `${number === interfaces.server ? 'rs ' : 'cli'} ${Buffer.from(octets).toString('hex')}`
+}
+
+function compareFrames(result: OfflineResult, expected: readonly OutFrame[]): string[] {
+  const key = (out: OutFrame): string => `${out.interface} ${masked(Buffer.from(out.frame))}`
+  if (result.frames.map(key).join('\n') === expected.map(key).join('\n')) return []
+  const lines = (frames: readonly OutFrame[]): string =>
+    frames.length === 0 ? '\n      nothing' : frames.map((out) => `\n      ${describe(out)}`).join('')
+  return [
+    `${result.verdict}${result.reason === undefined ? '' : ` (${result.reason})`}${lines(result.frames)}\n    recorded${lines(expected)}`,
+  ]
+}
