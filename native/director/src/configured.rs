@@ -13,7 +13,7 @@ pub struct ServerPlace {
     pub id: ServerId,
     /// Its address.
     pub address: IpAddr,
-    /// Its port.
+    /// Its port; 0 where packets keep their own.
     pub port: u16,
 }
 
@@ -21,11 +21,12 @@ pub struct ServerPlace {
 pub(crate) fn servers(
     configuration: &Configuration,
 ) -> impl Iterator<Item = (ServerId, IpAddr)> + '_ {
-    configuration.places()
+    let services = configuration.services();
+    services.flat_map(|service| service.servers.iter().map(|server| (server.id, server.address)))
 }
 
-/// Where `server` is.
+/// Where `server` is, if it is configured.
 pub(crate) fn place(configuration: &Configuration, server: ServerId) -> Option<ServerPlace> {
-    let (id, address) = configuration.places().find(|(id, _)| *id == server)?;
-    Some(ServerPlace { id, address, port: 0 })
+    let (_, server) = configuration.server_by_id(server)?;
+    Some(ServerPlace { id: server.id, address: server.address, port: server.port })
 }

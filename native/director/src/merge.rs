@@ -41,15 +41,16 @@ fn add_service(sum: &mut ServiceSnapshot, part: &ServiceSnapshot) {
     add(&mut sum.refused, part.refused);
 }
 
-fn add_server(sum: &mut ServerSnapshot, part: &ServerSnapshot) {
-    sum.active_connections += part.active_connections;
-    sum.inactive_connections += part.inactive_connections;
-    sum.persistent_connections += part.persistent_connections;
-    sum.overloaded |= part.overloaded;
+const fn add_server(sum: &mut ServerSnapshot, part: &ServerSnapshot) {
+    // A server's load is one for all engines, not one for each: the latest reading counts.
+    sum.active_connections = part.active_connections;
+    sum.inactive_connections = part.inactive_connections;
+    sum.persistent_connections = part.persistent_connections;
+    sum.overloaded = part.overloaded;
     add_traffic(&mut sum.traffic, &part.traffic);
 }
 
-fn add_traffic(sum: &mut Traffic, part: &Traffic) {
+const fn add_traffic(sum: &mut Traffic, part: &Traffic) {
     add(&mut sum.connections, part.connections);
     add(&mut sum.in_packets, part.in_packets);
     add(&mut sum.out_packets, part.out_packets);

@@ -11,9 +11,7 @@ use engine::command::{Command, Issue, ServiceKey};
 use engine::configuration::Configuration;
 use engine::frame::{FrameMeta, Outputs};
 use engine::hop::{Egress, Hop};
-use engine::snapshot::{
-    ConnectionFilter, ConnectionPage, Explanation, Flow, Statistics, Version,
-};
+use engine::snapshot::{ConnectionFilter, ConnectionPage, Explanation, Flow, Statistics, Version};
 use engine::time::Instant;
 use engine::verdict::Verdict;
 use engine::{Engine, Limits};
@@ -21,6 +19,7 @@ use serde::Serialize;
 
 use crate::configured::{self, ServerPlace};
 use crate::event::Event;
+use crate::forget::Forgetting;
 use crate::hops::{self, HopTable};
 use crate::pending::{Pending, PendingLimits};
 use crate::port::{Offload, Outgoing};
@@ -76,6 +75,7 @@ pub struct OfflineDirector {
     outputs: Outputs,
     pending: Pending,
     released: Vec<OfflineFrame>,
+    forgetting: Forgetting,
 }
 
 impl OfflineDirector {
@@ -94,6 +94,7 @@ impl OfflineDirector {
             outputs: Outputs::default(),
             pending: Pending::new(PendingLimits::default()),
             released: Vec::new(),
+            forgetting: Forgetting::new(Instant::ZERO),
         }
     }
 
@@ -141,12 +142,28 @@ impl OfflineDirector {
     /// Lets time pass: everything due on the way happens at its time, in order.
     pub fn advance(&mut self, time: Duration) {
         let end = self.now + time;
-        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= end) {
+        while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.now = self.now.max(due);
-            self.engine.handle_timeout(self.now);
+            self.handle_timeout();
         }
         self.now = end;
-        self.pending.handle_timeout(end);
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let forgetting = Some(self.forgetting.poll_timeout());
+        let due = [self.engine.poll_timeout(), self.pending.poll_timeout(), forgetting];
+        due.into_iter().flatten().min()
+    }
+
+    fn handle_timeout(&mut self) {
+        self.pending.handle_timeout(self.now);
+        if self.engine.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.engine.handle_timeout(self.now);
+        }
+        if let Some(next) = self.forgetting.handle_timeout(&self.configuration, self.now) {
+            self.configuration = Arc::new(next);
+            self.engine.configure(Arc::clone(&self.configuration), self.now);
+        }
     }
 
     /// States the way to the servers at `address`, in place of the one that is assumed

@@ -205,14 +205,7 @@ mod tests {
     use super::*;
     use wire::ethernet::MacAddress;
 
-    const PLAIN: Offload = Offload {
-        flags: 0,
-        kind: 0,
-        header_length: 0,
-        segment_size: 0,
-        checksum_start: 0,
-        checksum_offset: 0,
-    };
+    const PLAIN: Offload = Offload { checksum: None, segmentation: None };
 
     fn ready() -> Hop {
         Hop::Ready(NextHop {

@@ -226,7 +226,11 @@ impl<P: PacketPort> Worker<P> {
         question.answer(&mut self.engine, self.clock.now(), |engine| {
             let mut ports = Vec::new();
             self.port.counters(&mut ports);
-            WorkerStatistics { engine: engine.statistics(), ports, pending: self.pending.counters() }
+            WorkerStatistics {
+                engine: engine.statistics(),
+                ports,
+                pending: self.pending.counters(),
+            }
         });
     }
 }

@@ -6,10 +6,10 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::frame::{FrameMeta, InterfaceId};
+use engine::frame::InterfaceId;
 use engine::snapshot::Counter;
 
-use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received};
+use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe};
 
 /// A frame on a [`MemoryWire`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,12 +141,7 @@ impl PacketPort for MemoryPort {
                 return Ok(handled);
             };
             self.counters_of(frame.interface).received.0 += 1;
-            let meta = FrameMeta {
-                vlan: frame.vlan,
-                checksum: frame.offload.checksum(),
-                segmentation: frame.offload.segmentation(),
-                ..FrameMeta::plain(frame.interface)
-            };
+            let meta = describe(frame.interface, frame.vlan, &frame.offload);
             let received = Received { octets: &mut frame.octets, meta, offload: frame.offload };
             if let Disposition::Send { interface, length } = handle(received) {
                 frame.interface = interface;

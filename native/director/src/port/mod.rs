@@ -10,53 +10,30 @@ use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Segmentation};
 use engine::snapshot::Counter;
 use serde::Serialize;
 
+mod af_packet;
 mod fault;
 mod memory;
 mod pcap;
 
+pub use af_packet::{AfPacketOptions, AfPacketPort};
+pub use afpacket::vnet::VnetHeader as Offload;
 pub use fault::{FaultPort, FaultRates};
 pub use memory::{MemoryPort, MemoryWire, WireFrame};
 pub use pcap::{PcapError, PcapFrame, PcapPort, PcapReader, PcapWriter};
 
-/// What the device that sends a frame has still to do: the virtio-net header as it was received.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offload {
-    /// Bits: 1 for "complete the checksum".
-    pub flags: u8,
-    /// Kind of segmentation (`VIRTIO_NET_HDR_GSO_*`), 0 for none.
-    pub kind: u8,
-    /// Octets of all headers.
-    pub header_length: u16,
-    /// Payload octets of each segment.
-    pub segment_size: u16,
-    /// Where the checksum begins, from the start of the frame.
-    pub checksum_start: u16,
-    /// Where the checksum is stored, from `checksum_start`.
-    pub checksum_offset: u16,
-}
-
-impl Offload {
-    /// The bit of [`Self::flags`] that asks for the checksum to be completed.
-    pub const NEEDS_CHECKSUM: u8 = 1;
-
-    /// State of the frame's layer-4 checksum.
-    #[must_use]
-    pub const fn checksum(&self) -> ChecksumState {
-        if self.flags & Self::NEEDS_CHECKSUM == 0 {
-            ChecksumState::Complete
-        } else {
-            ChecksumState::Partial
-        }
-    }
-
-    /// The segmentation still to be done.
-    #[must_use]
-    pub const fn segmentation(&self) -> Option<Segmentation> {
-        if self.kind == 0 {
-            return None;
-        }
-        let Self { segment_size, header_length, .. } = *self;
-        Some(Segmentation { segment_size, header_length })
+/// What is known to the engine of a frame that came by `interface`.
+fn describe(interface: InterfaceId, vlan: Option<u16>, offload: &Offload) -> FrameMeta {
+    FrameMeta {
+        interface,
+        vlan,
+        checksum: match offload.checksum {
+            Some(_) => ChecksumState::Partial,
+            None => ChecksumState::Complete,
+        },
+        segmentation: offload.segmentation.map(|split| Segmentation {
+            segment_size: split.segment_size,
+            header_length: split.header_length,
+        }),
     }
 }
 

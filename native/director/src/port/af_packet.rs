@@ -1,0 +1,286 @@
+//! The port of a live director: one receive ring for each interface, one sender for each interface
+//! frames leave by.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use afpacket::batch::{FrameKind, ReceivedBatch, ReceivedMeta};
+use afpacket::classifier::{Classifier, SocketAudience};
+use afpacket::error::SyscallError;
+use afpacket::ready::{PollSet, Waker};
+use afpacket::socket::{LinkFault, OpenError, PacketSocket, SocketOptions};
+use afpacket::transmit::{OutgoingFrame, Sender, SenderOptions};
+use afpacket::vlan::VlanTag;
+use engine::frame::InterfaceId;
+use engine::snapshot::Counter;
+
+use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe};
+
+/// How an [`AfPacketPort`] is opened.
+#[derive(Clone, Debug, Default)]
+pub struct AfPacketOptions {
+    /// How each receive socket is opened.
+    pub socket: SocketOptions,
+    /// What the sockets get beside the services' own traffic.
+    pub audience: SocketAudience,
+    /// How each sender is opened.
+    pub sender: SenderOptions,
+}
+
+/// An interface frames come by.
+#[derive(Debug)]
+struct Inlet {
+    interface: InterfaceId,
+    socket: PacketSocket,
+    received: u64,
+    other_host: u64,
+    gone: bool,
+}
+
+/// An interface frames leave by; without a sender while that cannot be opened.
+#[derive(Debug)]
+struct Outlet {
+    interface: InterfaceId,
+    sender: Option<Sender>,
+    sent: u64,
+    failures: u64,
+}
+
+/// A frame of the batch that goes out as it lies there.
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    frame: usize,
+    outlet: usize,
+    length: usize,
+    vlan: Option<VlanTag>,
+    offload: Offload,
+}
+
+/// Packet sockets of one worker.
+#[derive(Debug)]
+pub struct AfPacketPort {
+    inlets: Vec<Inlet>,
+    outlets: Vec<Outlet>,
+    poll: PollSet,
+    waker: Arc<Waker>,
+    plan: Vec<Planned>,
+    options: AfPacketOptions,
+}
+
+impl AfPacketPort {
+    /// A port without interfaces; pulling `waker` ends its waits.
+    #[must_use]
+    pub fn new(options: AfPacketOptions, waker: Arc<Waker>) -> Self {
+        Self {
+            inlets: Vec::new(),
+            outlets: Vec::new(),
+            poll: PollSet::new(),
+            waker,
+            plan: Vec::new(),
+            options,
+        }
+    }
+
+    /// Receives by `interface` too, in the calling thread's network namespace. Nothing is received
+    /// until a filter says what. `fanout` shares the interface with the ports of other workers.
+    ///
+    /// # Errors
+    /// When the socket cannot be opened; the port is as before.
+    pub fn listen(
+        &mut self,
+        interface: InterfaceId,
+        fanout: Option<afpacket::fanout::Fanout>,
+    ) -> Result<&PacketSocket, OpenError> {
+        let options = SocketOptions { fanout, ..self.options.socket.clone() };
+        let socket = PacketSocket::open(interface.0, &options)?;
+        self.inlets.push(Inlet { interface, socket, received: 0, other_host: 0, gone: false });
+        let place = self.inlets.len() - 1;
+        Ok(&self.inlets[place].socket)
+    }
+
+    /// The place of the sender for `interface`; made on first use.
+    fn outlet(&mut self, interface: InterfaceId) -> usize {
+        outlet(&mut self.outlets, &self.options.sender, interface)
+    }
+}
+
+fn outlet(outlets: &mut Vec<Outlet>, options: &SenderOptions, interface: InterfaceId) -> usize {
+    if let Some(place) = outlets.iter().position(|outlet| outlet.interface == interface) {
+        return place;
+    }
+    let sender = Sender::open(interface.0, options).ok();
+    outlets.push(Outlet { interface, sender, sent: 0, failures: 0 });
+    outlets.len() - 1
+}
+
+impl Outlet {
+    fn send<'a>(&mut self, frames: impl Iterator<Item = OutgoingFrame<'a>>) {
+        let Some(sender) = &mut self.sender else {
+            self.failures += u64::try_from(frames.count()).unwrap_or(u64::MAX);
+            return;
+        };
+        let sent = sender.send(frames);
+        self.sent += sent.taken;
+        self.failures += sent.lost();
+    }
+}
+
+impl Inlet {
+    /// Takes what the kernel has to say about the interface. Down passes by itself, and the
+    /// director hears of it elsewhere; gone is for ever, and waiting on it would never end.
+    fn take_fault(&mut self) {
+        self.gone |= matches!(self.socket.take_fault(), Ok(Some(LinkFault::Gone)));
+    }
+
+    /// Hands out the frames that are there; what is to go on is written down in `plan`.
+    fn judge(
+        &mut self,
+        limit: usize,
+        others: bool,
+        handle: &mut impl FnMut(Received<'_>) -> Disposition,
+        mut plan: impl FnMut(usize, InterfaceId, u32, &ReceivedMeta),
+    ) -> ReceivedBatch<'_> {
+        let mut batch = self.socket.receive(limit);
+        for index in 0..batch.len() {
+            let Some((octets, meta)) = batch.frame_mut(index) else { continue };
+            if !is_ours(meta.kind, others) {
+                self.other_host += 1;
+                continue;
+            }
+            self.received += 1;
+            let frame = Received {
+                octets,
+                meta: describe(self.interface, meta.vlan.map(|tag| tag.tci), &meta.vnet),
+                offload: meta.vnet,
+            };
+            if let Disposition::Send { interface, length } = handle(frame) {
+                plan(index, interface, length, &meta);
+            }
+        }
+        batch
+    }
+}
+
+/// IPVS looks at packets to this host only. Broadcasts and groups matter to those who answer for
+/// neighbours, and the socket's filter lets no others through.
+const fn is_ours(kind: FrameKind, others: bool) -> bool {
+    match kind {
+        FrameKind::Host | FrameKind::Broadcast | FrameKind::Multicast => true,
+        FrameKind::OtherHost => others,
+        FrameKind::Outgoing => false,
+    }
+}
+
+impl PacketPort for AfPacketPort {
+    type Filter = Arc<Classifier>;
+
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.poll.clear();
+        let waker = self.poll.watch(self.waker.as_fd());
+        for inlet in self.inlets.iter().filter(|inlet| !inlet.gone) {
+            self.poll.watch(inlet.socket.as_fd());
+        }
+        self.poll.wait(timeout).map_err(io::Error::other)?;
+        if self.poll.readiness(waker).readable {
+            self.waker.drain();
+        }
+        let mut number = waker;
+        for inlet in self.inlets.iter_mut().filter(|inlet| !inlet.gone) {
+            number += 1;
+            if self.poll.readiness(number).failed {
+                inlet.take_fault();
+            }
+        }
+        Ok(())
+    }
+
+    fn exchange(
+        &mut self,
+        limit: usize,
+        mut handle: impl FnMut(Received<'_>) -> Disposition,
+    ) -> io::Result<usize> {
+        let Self { inlets, outlets, plan, options, .. } = self;
+        let share = limit.div_ceil(inlets.len().max(1));
+        let mut handled = 0;
+        for inlet in inlets {
+            plan.clear();
+            let note = |frame, interface, length, meta: &ReceivedMeta| {
+                plan.push(Planned {
+                    frame,
+                    outlet: outlet(outlets, &options.sender, interface),
+                    length: usize::try_from(length).unwrap_or(usize::MAX),
+                    vlan: meta.vlan,
+                    offload: meta.vnet,
+                });
+            };
+            let batch = inlet.judge(share, options.audience.other_hosts, &mut handle, note);
+            handled += batch.len();
+            send_planned(plan, outlets, &batch);
+        }
+        Ok(handled)
+    }
+
+    fn send<'a>(&mut self, frames: impl Iterator<Item = Outgoing<'a>>) {
+        for frame in frames {
+            let place = self.outlet(frame.interface);
+            let outgoing = OutgoingFrame {
+                octets: frame.octets,
+                vlan: frame.vlan.map(VlanTag::new),
+                vnet: frame.offload,
+            };
+            if let Some(outlet) = self.outlets.get_mut(place) {
+                outlet.send(std::iter::once(outgoing));
+            }
+        }
+    }
+
+    fn set_filter(&mut self, filter: &Arc<Classifier>) -> io::Result<()> {
+        for inlet in self.inlets.iter_mut().filter(|inlet| !inlet.gone) {
+            let set = inlet.socket.set_classifier(filter, &self.options.audience);
+            set.map_err(|error: SyscallError| io::Error::other(error))?;
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>) {
+        for interface in interfaces {
+            let place = self.outlet(interface);
+            let Some(outlet) = self.outlets.get_mut(place) else { continue };
+            if outlet.sender.is_none() {
+                outlet.sender = Sender::open(interface.0, &self.options.sender).ok();
+            }
+        }
+    }
+
+    fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
+        for inlet in &mut self.inlets {
+            let kernel = inlet.socket.statistics().unwrap_or_default();
+            into.push(InterfaceCounters {
+                received: Counter(inlet.received),
+                ring_drops: Counter(kernel.dropped),
+                cut: Counter(kernel.truncated),
+                other_host: Counter(inlet.other_host),
+                ..InterfaceCounters::new(inlet.interface)
+            });
+        }
+        into.extend(self.outlets.iter().map(|outlet| InterfaceCounters {
+            sent: Counter(outlet.sent),
+            send_failures: Counter(outlet.failures),
+            ..InterfaceCounters::new(outlet.interface)
+        }));
+    }
+}
+
+/// Sends from the memory of the ring, in order for each interface.
+fn send_planned(plan: &[Planned], outlets: &mut [Outlet], batch: &ReceivedBatch<'_>) {
+    for (place, outlet) in outlets.iter_mut().enumerate() {
+        let frames = plan.iter().filter(|planned| planned.outlet == place).filter_map(|planned| {
+            let octets = batch.frame(planned.frame)?;
+            let octets = octets.get(..planned.length).unwrap_or(octets);
+            Some(OutgoingFrame { octets, vlan: planned.vlan, vnet: planned.offload })
+        });
+        outlet.send(frames);
+    }
+}

@@ -1,0 +1,127 @@
+//! A change of the configuration, from commands to workers, all of it or nothing.
+//!
+//! What the director takes from the host is extended before the engines know a new service, and
+//! reduced after they have forgotten an old one: at no moment does the host's own stack answer for
+//! a service that is in force.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::command::Command;
+use engine::configuration::Configuration;
+use engine::snapshot::Version;
+
+use crate::error::ApplyError;
+use crate::exposure::{Exposed, Exposure};
+
+/// What a change acts on.
+pub(crate) trait Outside {
+    /// A held name; dropping it gives the name back.
+    type Claim;
+
+    /// Makes sure nobody else serves this.
+    fn claim(&mut self, exposed: &Exposed) -> Result<Self::Claim, ApplyError>;
+
+    /// Keeps exactly this from the host, and lets exactly this to the workers. On an error it may
+    /// be left half done: it is called again with what was there before.
+    fn expose(&mut self, exposure: &Exposure) -> Result<(), ApplyError>;
+
+    /// Lets all workers use `configuration` and waits until they do.
+    fn switch(&mut self, configuration: &Arc<Configuration>) -> Result<(), ApplyError>;
+
+    /// Tells that something went wrong that the change survives.
+    fn report(&mut self, error: &ApplyError);
+}
+
+/// The configuration in force, and what was done to the outside for it.
+#[derive(Debug)]
+pub(crate) struct InForce<O: Outside> {
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) outside: O,
+    exposure: Exposure,
+    claims: BTreeMap<Exposed, O::Claim>,
+}
+
+impl<O: Outside> InForce<O> {
+    /// The empty configuration, with nothing exposed.
+    pub(crate) fn new(outside: O) -> Self {
+        Self {
+            configuration: Arc::default(),
+            outside,
+            exposure: Exposure::default(),
+            claims: BTreeMap::new(),
+        }
+    }
+
+    /// Applies `commands`.
+    ///
+    /// # Errors
+    /// The first thing that failed; the configuration and the outside are as before.
+    pub(crate) fn apply(&mut self, commands: &[Command]) -> Result<Version, ApplyError> {
+        let next = self.configuration.apply(commands).map_err(ApplyError::Invalid)?;
+        self.replace(Arc::new(next))?;
+        Ok(self.configuration.version())
+    }
+
+    /// Puts `next` in force.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub(crate) fn replace(&mut self, next: Arc<Configuration>) -> Result<(), ApplyError> {
+        let wanted = Exposure::of(&next);
+        if wanted == self.exposure {
+            return self.switch(next);
+        }
+        let claims = self.claim(&wanted)?;
+        let both = self.exposure.union(&wanted);
+        let done = if both == self.exposure { Ok(()) } else { self.outside.expose(&both) };
+        if let Err(error) = done.and_then(|()| self.switch(next)) {
+            if both != self.exposure {
+                self.expose_again();
+            }
+            return Err(error);
+        }
+        self.claims.extend(claims);
+        self.exposure = both;
+        self.reduce(wanted);
+        Ok(())
+    }
+
+    fn switch(&mut self, next: Arc<Configuration>) -> Result<(), ApplyError> {
+        self.outside.switch(&next)?;
+        self.configuration = next;
+        Ok(())
+    }
+
+    /// Claims what `wanted` has more; what was claimed so far is given back on an error.
+    fn claim(&mut self, wanted: &Exposure) -> Result<Vec<(Exposed, O::Claim)>, ApplyError> {
+        let Self { outside, exposure, claims, .. } = self;
+        let new = wanted.without(exposure).filter(|one| !claims.contains_key(one));
+        new.map(|one| outside.claim(&one).map(|claim| (one, claim))).collect()
+    }
+
+    /// Undoes an extension. The error that led here is the one to be told to the caller.
+    fn expose_again(&mut self) {
+        if let Err(error) = self.outside.expose(&self.exposure) {
+            self.outside.report(&error);
+        }
+    }
+
+    /// Gives back what is no longer served. The change is in force whether or not that works: what
+    /// is kept from the host too long is tried again with the next change.
+    fn reduce(&mut self, wanted: Exposure) {
+        if wanted == self.exposure {
+            return;
+        }
+        match self.outside.expose(&wanted) {
+            Ok(()) => {
+                self.claims.retain(|one, _| wanted.contains(one));
+                self.exposure = wanted;
+            }
+            Err(error) => self.outside.report(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
