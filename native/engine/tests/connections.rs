@@ -1,0 +1,174 @@
+//! The connection table from outside: at full size, and without allocating.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use engine::connection::{
+    Activity, Assignment, ConnectionEvent, ConnectionKey, ConnectionTable, Direction, Expired,
+    Timeouts, UDP,
+};
+use engine::hop::ServerId;
+use engine::time::Instant;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct CountingAllocator;
+
+// JUSTIFICATION: there is no safe way to see that nothing is allocated.
+// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are those `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as above; passed on so that big zeroed memory stays untouched.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+const SECOND: u64 = 1_000_000_000;
+
+fn seconds(seconds: u64) -> Instant {
+    Instant::from_nanos(seconds * SECOND)
+}
+
+fn udp_client(number: u32) -> ConnectionKey {
+    ConnectionKey {
+        protocol: UDP,
+        client: IpAddr::from((0x0a00_0000 + number / 50_000).to_be_bytes()),
+        client_port: u16::try_from(1024 + number % 50_000).unwrap(),
+        virtual_address: IpAddr::from([192, 0, 2, 80]),
+        virtual_port: 53,
+    }
+}
+
+fn ipv6_client(number: u32) -> ConnectionKey {
+    let [client, virtual_address] = [1, number]
+        .map(|host| IpAddr::from((0x2001_0db8_u128 << 96 | u128::from(host)).to_be_bytes()));
+    ConnectionKey { client, virtual_address, ..udp_client(number) }
+}
+
+fn direct(server: u32) -> Assignment {
+    Assignment { server: ServerId(server), server_port: 53, input_only: true }
+}
+
+/// Expires everything due, some entries at a time.
+fn expire_all(table: &mut ConnectionTable, now: Instant, budget: usize) -> Vec<Expired> {
+    let mut all = Vec::new();
+    while !table.expire(now, budget, |expired| all.push(*expired)) {
+        assert!(table.next_deadline().is_some_and(|deadline| deadline <= now));
+    }
+    all
+}
+
+fn resident_octets() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+const MILLION: u32 = 1_000_000;
+
+fn fill(table: &mut ConnectionTable, now: Instant) {
+    for number in 0..MILLION {
+        let id = table.create(&udp_client(number), direct(number % 7), now).unwrap();
+        let activity =
+            table.transition(id, ConnectionEvent::Udp, Direction::Input, &Timeouts::default(), now);
+        assert_eq!(activity, Activity::Unchanged);
+    }
+}
+
+#[test]
+fn a_million_connections_come_and_go_in_69_octets_each() {
+    let mut table = ConnectionTable::new(MILLION, 1);
+    let before = resident_octets();
+    fill(&mut table, seconds(1));
+    let each = (resident_octets() - before) as f64 / f64::from(MILLION);
+    assert!((60.0..72.0).contains(&each), "{each} octets a connection");
+
+    assert!(table.is_full());
+    assert!(table.create(&udp_client(MILLION), direct(0), seconds(1)).is_err());
+    for number in (0..MILLION).step_by(997) {
+        let id = table.lookup(&udp_client(number), seconds(2)).unwrap();
+        assert_eq!(table.entry(id).server(), ServerId(number % 7));
+    }
+    // The wheel visits every entry at 3 seconds and finds it refreshed.
+    assert_eq!(expire_all(&mut table, seconds(300), 4096), []);
+    assert_eq!(table.len(), MILLION);
+    assert_eq!(expire_all(&mut table, seconds(301), 4096).len(), MILLION as usize);
+    assert!(table.is_empty());
+    assert_eq!(table.next_deadline(), None);
+
+    fill(&mut table, seconds(400));
+    assert!(table.is_full());
+}
+
+#[test]
+fn nothing_is_allocated_after_construction() {
+    let timeouts = Timeouts::default();
+    let mut table = ConnectionTable::new(1000, 1);
+    let before = ALLOCATIONS.get();
+    let mut refused = 0;
+    let mut ended = 0;
+    for round in 0..5000_u32 {
+        let now = seconds(u64::from(round));
+        let ipv6 = round % 3 == 0;
+        let mut key = if ipv6 { ipv6_client(round) } else { udp_client(round) };
+        for _ in 0..4 {
+            key.virtual_port += 1;
+            let Ok(id) = table.create(&key, direct(1), now) else {
+                refused += 1;
+                continue;
+            };
+            let _ = table.transition(id, ConnectionEvent::Udp, Direction::Input, &timeouts, now);
+            let template = ConnectionKey { client_port: 0, ..key };
+            if let Ok(template) = table.create_template(&template, ServerId(1), 0, 50, now) {
+                table.attach(id, template, now);
+            }
+        }
+        table.expire(now, 100, |_| ended += 1);
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert!(refused > 100 && ended > 10_000, "{refused} refused, {ended} ended");
+}
+
+#[test]
+fn a_clock_far_ahead_from_the_start_and_leaps_of_years_are_survived() {
+    let year = 365 * 86_400;
+    let mut table = ConnectionTable::new(4, 1);
+    let mut now = seconds(20 * year);
+    for _ in 0..40 {
+        let id = table.create(&udp_client(1), direct(1), now).unwrap();
+        assert_eq!(table.lookup(&udp_client(1), now), Some(id));
+        assert_eq!(table.expires_in(id, now), Duration::from_secs(3));
+        assert_eq!(expire_all(&mut table, now, 8), []);
+        now = now + Duration::from_secs(2);
+        assert_eq!(table.lookup(&udp_client(1), now), Some(id));
+        assert_eq!(expire_all(&mut table, now, 8), []);
+        now = now + Duration::from_secs(3 * year);
+        assert_eq!(table.lookup(&udp_client(1), now), None);
+        assert_eq!(expire_all(&mut table, now, 8).len(), 1);
+    }
+}
