@@ -5,6 +5,7 @@
 
 mod cause;
 mod control;
+mod drive;
 mod events;
 mod open_files;
 mod options;
@@ -12,6 +13,8 @@ mod orders;
 mod payload;
 mod percentiles;
 mod record;
+mod sctp;
+mod server_counts;
 mod tally;
 mod tcp;
 
@@ -20,7 +23,7 @@ use std::process::ExitCode;
 use events::emit;
 use options::Options;
 
-const PROGRAMS: &str = "tcp-server, tcp-long, tcp-short";
+const PROGRAMS: &str = "tcp-server, tcp-long, tcp-short, sctp-server, sctp-client";
 
 /// What a program's run says about the traffic it saw: the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,8 @@ async fn dispatch(program: &str, options: Options) -> Result<Outcome, ProgramErr
         "tcp-server" => tcp::server::run(options).await,
         "tcp-long" => tcp::long::run(options).await,
         "tcp-short" => tcp::short::run(options).await,
+        "sctp-server" => sctp::server::run(options).await,
+        "sctp-client" => sctp::client::run(options).await,
         other => Err(format!("unknown program {other:?}; one of: {PROGRAMS}").into()),
     }
 }

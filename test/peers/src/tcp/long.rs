@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::cause::{Cause, Failure};
-use crate::control::{Control, Controls};
+use crate::control::Controls;
+use crate::drive::drive;
 use crate::options::Options;
 use crate::orders::{Chief, Orders};
 use crate::payload::{Direction, record_length, run_number};
@@ -59,35 +60,6 @@ pub(crate) async fn run(mut options: Options) -> Result<Outcome, ProgramError> {
     let started = Instant::now();
     drive(&mut flows, &tally, &chief, &mut controls, report).await;
     Ok(tally.summary(started.elapsed()))
-}
-
-/// Reports and passes orders on until every flow has ended after a finish.
-pub(crate) async fn drive(
-    flows: &mut JoinSet<()>,
-    tally: &Tally,
-    chief: &Chief,
-    controls: &mut Controls,
-    report: Duration,
-) {
-    let mut ticks = interval_at(Instant::now() + report, report);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut finishing, mut last_report) = (false, Instant::now());
-    while !(finishing && flows.is_empty()) {
-        tokio::select! {
-            _ = flows.join_next(), if !flows.is_empty() => {}
-            control = controls.next() => match control {
-                Control::Finish => {
-                    finishing = true;
-                    chief.finish();
-                }
-                Control::CloseServer(name) => chief.close_server(name),
-            },
-            _ = ticks.tick() => {
-                tally.report(last_report.elapsed());
-                last_report = Instant::now();
-            }
-        }
-    }
 }
 
 async fn flow(

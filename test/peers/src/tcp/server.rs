@@ -1,52 +1,26 @@
 //! `tcp-server`: checks the records of thousands of connections and answers each with its name.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde::Serialize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::cause::{Cause, Failure};
+use crate::cause::Failure;
 use crate::control::Controls;
 use crate::events::{ErrorEvent, emit};
 use crate::options::Options;
 use crate::payload::Direction;
 use crate::record::RequestCheck;
+use crate::server_counts::{Listening, ServerCounts};
 use crate::tcp::record_stream::RecordStream;
 use crate::{Outcome, ProgramError};
 
 /// The kernel clamps this to net.core.somaxconn.
 const BACKLOG: i32 = 65_535;
-
-#[derive(Debug, Default)]
-struct Counts {
-    connections: Cell<u64>,
-    accepted: Cell<u64>,
-    records: Cell<u64>,
-    errors: Cell<u64>,
-    resets: Cell<u64>,
-}
-
-#[derive(Serialize)]
-struct Listening<'a> {
-    name: &'a str,
-    address: SocketAddr,
-}
-
-#[derive(PartialEq, Serialize)]
-struct State<'a> {
-    name: &'a str,
-    connections: u64,
-    accepted: u64,
-    records: u64,
-    errors: u64,
-    resets: u64,
-}
 
 /// Runs until told to finish.
 pub(crate) async fn run(mut options: Options) -> Result<Outcome, ProgramError> {
@@ -56,7 +30,7 @@ pub(crate) async fn run(mut options: Options) -> Result<Outcome, ProgramError> {
     let report = options.millis("report-ms", 1000)?;
     let mut controls = Controls::from_options(&mut options)?;
     options.finish()?;
-    let counts = Rc::new(Counts::default());
+    let counts = Rc::new(ServerCounts::default());
     for address in addresses {
         let listener = listen(address).map_err(|error| format!("listen on {address}: {error}"))?;
         emit("listening", &Listening { name: &name, address: listener.local_addr()? });
@@ -67,10 +41,10 @@ pub(crate) async fn run(mut options: Options) -> Result<Outcome, ProgramError> {
     loop {
         tokio::select! {
             () = controls.finished() => break,
-            _ = ticks.tick() => emit("state", &counts.state(&name)),
+            _ = ticks.tick() => counts.emit("state", &name),
         }
     }
-    emit("summary", &counts.state(&name));
+    counts.emit("summary", &name);
     Ok(Outcome::from_failures(counts.errors.get()))
 }
 
@@ -87,7 +61,7 @@ pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-async fn accept_all(listener: TcpListener, name: Rc<str>, counts: Rc<Counts>) {
+async fn accept_all(listener: TcpListener, name: Rc<str>, counts: Rc<ServerCounts>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -102,47 +76,25 @@ async fn accept_all(listener: TcpListener, name: Rc<str>, counts: Rc<Counts>) {
     }
 }
 
-async fn serve(stream: TcpStream, name: Rc<str>, counts: Rc<Counts>) {
-    counts.accepted.set(counts.accepted.get() + 1);
-    counts.connections.set(counts.connections.get() + 1);
+async fn serve(stream: TcpStream, name: Rc<str>, counts: Rc<ServerCounts>) {
+    counts.open();
     let peer = stream.peer_addr();
-    if let Err(failure) = converse(stream, &name, &counts).await {
-        if matches!(failure.cause, Cause::Corrupt | Cause::Eof) {
-            counts.errors.set(counts.errors.get() + 1);
-            let peer = peer.map_or_else(|_| "a lost peer".to_owned(), |peer| peer.to_string());
-            let message = format!("connection from {peer}: {}", failure.detail);
-            emit("warning", &ErrorEvent { message });
-        } else {
-            counts.resets.set(counts.resets.get() + 1);
-        }
-    }
-    counts.connections.set(counts.connections.get() - 1);
+    let result = converse(stream, &name, &counts).await;
+    let peer = peer.map_or_else(|_| "a lost peer".to_owned(), |peer| peer.to_string());
+    counts.close(&peer, result);
 }
 
-async fn converse(stream: TcpStream, name: &str, counts: &Counts) -> Result<(), Failure> {
+async fn converse(stream: TcpStream, name: &str, counts: &ServerCounts) -> Result<(), Failure> {
     stream.set_nodelay(true).map_err(|error| Failure::from_io(&error))?;
     let mut records = RecordStream::new(stream, None);
     let mut check = RequestCheck::default();
     while let Some(request) = records.receive(Direction::Request).await? {
         let answer = check.answer(&request, name)?;
         records.send(&answer, Direction::Response).await?;
-        counts.records.set(counts.records.get() + 1);
+        counts.record();
         if request.last {
             return records.close(Direction::Request).await;
         }
     }
     Ok(())
-}
-
-impl Counts {
-    fn state<'a>(&self, name: &'a str) -> State<'a> {
-        State {
-            name,
-            connections: self.connections.get(),
-            accepted: self.accepted.get(),
-            records: self.records.get(),
-            errors: self.errors.get(),
-            resets: self.resets.get(),
-        }
-    }
 }
