@@ -25,9 +25,14 @@ export const clearBelow = `${escape}J`
 
 const sequence = /\u001B\[[0-9;?]*[A-Za-z]/gu // oxlint-disable-line no-control-regex -- it is what is looked for
 
+/** The text without its colours. */
+export function uncoloured(text: string): string {
+  return text.replace(sequence, '')
+}
+
 /** Columns a text takes; every character of the demo takes one. */
 export function width(text: string): number {
-  return text.replace(sequence, '').length
+  return uncoloured(text).length
 }
 
 /** Pads or leaves `text` so that it takes at least `columns`. */

@@ -4,6 +4,7 @@ import type { WriteStream } from 'node:tty'
 
 import { LabUnavailableError } from '../test/lab/holder.ts'
 import { peersBinary } from '../test/lab/peers.ts'
+import { uncoloured } from './ansi.ts'
 import { Journal } from './journal.ts'
 import { parseOptions, usage, type DemoOptions } from './options.ts'
 import { report, resultOf } from './report.ts'
@@ -18,7 +19,7 @@ const framesPerSecond = 10
 const status = { good: 0, broken: 1, cannotRun: 2, interrupted: 130 } as const
 
 function print(text: string): void {
-  process.stdout.write(`${text}\n`)
+  process.stdout.write(`${process.stdout.isTTY ? text : uncoloured(text)}\n`)
 }
 
 function read(words: string[]): DemoOptions | undefined {

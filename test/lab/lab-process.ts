@@ -141,7 +141,8 @@ export class LabProcess {
   #failure(what: string): Error {
     const end = this.#exit
     const state = end === undefined ? '' : ` (status ${end.status}, signal ${end.signal})`
-    return new Error(`${this.name} ${what}${state}\n${this.complaints}`)
+    const said = this.latest('error')?.['message'] ?? ''
+    return new Error(`${this.name} ${what}${state}\n${String(said)}${this.complaints}`)
   }
 }
 
