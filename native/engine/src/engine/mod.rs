@@ -4,6 +4,7 @@ mod books;
 mod judge;
 mod known;
 mod load;
+mod neighbour;
 mod observe;
 mod opening;
 mod persistence;
@@ -13,7 +14,8 @@ mod schedule;
 use alloc::sync::Arc;
 
 use wire::Malformed;
-use wire::dissect::{Dissection, dissect};
+use wire::dissect::{Dissection, Upper, dissect};
+use wire::ethernet::MacAddress;
 
 use crate::command::ServiceKey;
 use crate::configuration::Configuration;
@@ -21,10 +23,11 @@ use crate::connection::{ConnectionId, ConnectionTable};
 use crate::counters::VerdictCounters;
 use crate::engine::books::Books;
 use crate::engine::judge::Judge;
+use crate::engine::neighbour::Answering;
 use crate::event::Event;
 use crate::event_queue::EventQueue;
 use crate::forward::Answers;
-use crate::frame::{FrameMeta, Outputs};
+use crate::frame::{FrameMeta, InterfaceId, Outputs};
 use crate::hop::Hops;
 use crate::packet::Packet;
 use crate::rate_limit::RateLimit;
@@ -60,6 +63,7 @@ pub struct Engine {
     icmp_errors: RateLimit,
     identification: u16,
     placed_without_entry: u64,
+    answering: Answering,
     /// Where the search for connections of removed servers goes on (`expire_nodest_conn`).
     purge: Option<u32>,
 }
@@ -81,6 +85,7 @@ impl Engine {
             icmp_errors,
             identification: 0,
             placed_without_entry: 0,
+            answering: Answering::default(),
             purge: None,
         }
     }
@@ -117,29 +122,61 @@ impl Engine {
         outputs: &mut Outputs,
     ) -> Verdict {
         let verdict = match dissect(frame) {
-            Ok(Dissection::Ip(ip)) => {
-                let mut judge = Judge {
-                    configuration: &self.configuration,
-                    connections: &mut self.connections,
-                    books: &mut self.books,
-                    events: &mut self.events,
-                    placed_without_entry: &mut self.placed_without_entry,
-                    hops,
-                    answers: Answers {
-                        outputs,
-                        limit: &mut self.icmp_errors,
-                        identification: &mut self.identification,
-                        now,
-                    },
-                    now,
-                };
-                judge.judge(&mut Packet { frame, ip, meta })
-            }
-            Ok(Dissection::Arp | Dissection::NotIp(_)) => Verdict::Pass(PassReason::NotIp),
+            Ok(Dissection::Ip(ip)) => self.judge(Packet { frame, ip, meta }, now, hops, outputs),
+            Ok(Dissection::Arp) => self.arp(frame, meta, outputs),
+            Ok(Dissection::NotIp(_)) => Verdict::Pass(PassReason::NotIp),
             Err(malformed) => Verdict::Drop(drop_reason(malformed)),
         };
         self.verdicts.count(verdict);
         verdict
+    }
+
+    /// Has the engine answer ARP requests and neighbour solicitations for the virtual addresses on
+    /// `interface` with `hardware`; none, as at first, to leave them to others.
+    pub fn answer_neighbours(&mut self, interface: InterfaceId, hardware: Option<MacAddress>) {
+        self.answering.set(interface, hardware);
+    }
+
+    fn arp(&self, frame: &[u8], meta: &FrameMeta, outputs: &mut Outputs) -> Verdict {
+        self.answering
+            .hardware(meta.interface)
+            .and_then(|hardware| {
+                neighbour::arp(frame, meta, hardware, &self.configuration, outputs)
+            })
+            .unwrap_or(Verdict::Pass(PassReason::NotIp))
+    }
+
+    fn judge(
+        &mut self,
+        mut packet: Packet<'_>,
+        now: Instant,
+        hops: &impl Hops,
+        outputs: &mut Outputs,
+    ) -> Verdict {
+        if let Upper::Icmpv6 { kind, .. } = packet.ip.upper
+            && neighbour::is_solicitation(kind)
+            && let Some(hardware) = self.answering.hardware(packet.meta.interface)
+            && let Some(verdict) =
+                neighbour::solicitation(&packet, hardware, &self.configuration, outputs)
+        {
+            return verdict;
+        }
+        let mut judge = Judge {
+            configuration: &self.configuration,
+            connections: &mut self.connections,
+            books: &mut self.books,
+            events: &mut self.events,
+            placed_without_entry: &mut self.placed_without_entry,
+            hops,
+            answers: Answers {
+                outputs,
+                limit: &mut self.icmp_errors,
+                identification: &mut self.identification,
+                now,
+            },
+            now,
+        };
+        judge.judge(&mut packet)
     }
 
     /// When [`Engine::handle_timeout`] is to be called next. Changes with every other call.
