@@ -3,6 +3,7 @@
 //! Every program prints one JSON object a line; README.md lists options and events.
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod cause;
 mod control;
 mod drive;
@@ -17,13 +18,15 @@ mod sctp;
 mod server_counts;
 mod tally;
 mod tcp;
+mod udp;
 
 use std::process::ExitCode;
 
 use events::emit;
 use options::Options;
 
-const PROGRAMS: &str = "tcp-server, tcp-long, tcp-short, sctp-server, sctp-client";
+const PROGRAMS: &str = "tcp-server, tcp-long, tcp-short, sctp-server, sctp-client, \
+                        bulk-server, bulk-client, udp-echo, udp-client";
 
 /// What a program's run says about the traffic it saw: the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,10 @@ async fn dispatch(program: &str, options: Options) -> Result<Outcome, ProgramErr
         "tcp-short" => tcp::short::run(options).await,
         "sctp-server" => sctp::server::run(options).await,
         "sctp-client" => sctp::client::run(options).await,
+        "bulk-server" => bulk::server::run(options).await,
+        "bulk-client" => bulk::client::run(options).await,
+        "udp-echo" => udp::echo::run(options).await,
+        "udp-client" => udp::client::run(options).await,
         other => Err(format!("unknown program {other:?}; one of: {PROGRAMS}").into()),
     }
 }

@@ -7,6 +7,8 @@ pub(crate) enum Direction {
     Response,
 }
 
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// SplitMix64 (Steele, Lea, Flood 2014): tiny, and every seed gives another stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Prng {
@@ -19,9 +21,14 @@ impl Prng {
         Self { state: seed }
     }
 
+    /// The stream for this seed after its first `words` words.
+    pub(crate) fn at(seed: u64, words: u64) -> Self {
+        Self { state: seed.wrapping_add(words.wrapping_mul(GAMMA)) }
+    }
+
     /// The next 64 bits.
     pub(crate) fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.state = self.state.wrapping_add(GAMMA);
         let mut word = self.state;
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

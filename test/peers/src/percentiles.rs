@@ -1,4 +1,4 @@
-//! Latency percentiles in milliseconds.
+//! Latency percentiles in milliseconds, and rates.
 
 use std::time::Duration;
 
@@ -31,6 +31,16 @@ impl Percentiles {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.micros.add(&other.micros).expect("both have the same bounds");
     }
+}
+
+/// Bits a second, rounded to whole ones; 0 when no time passed.
+pub(crate) fn bits_per_second(bytes: u64, time: Duration) -> f64 {
+    if time.is_zero() {
+        return 0.0;
+    }
+    let low = u32::try_from(bytes & 0xffff_ffff).unwrap_or(0);
+    let high = u32::try_from(bytes >> 32).unwrap_or(0);
+    ((f64::from(high) * 4_294_967_296.0 + f64::from(low)) * 8.0 / time.as_secs_f64()).round()
 }
 
 /// Milliseconds to 1 microsecond, for events.

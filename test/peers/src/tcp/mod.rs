@@ -1,6 +1,6 @@
 //! TCP programs on the kernel's own TCP.
 
-mod connect;
+pub(crate) mod connect;
 pub(crate) mod long;
 mod record_stream;
 pub(crate) mod server;
