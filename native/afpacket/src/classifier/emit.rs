@@ -1,0 +1,321 @@
+//! Writes the programs. Offsets count from the Ethernet header of an untagged frame: the kernel has
+//! taken the VLAN tag out before any of these programs run.
+
+use std::collections::HashMap;
+
+use super::address::{self, Field, Network};
+use super::interval::partition;
+use super::{Classifier, Precision, SERVICE_PROTOCOLS, ServiceMatch, SocketAudience};
+use crate::bpf::{ANCILLARY_PACKET_TYPE, Assembler, Instruction, Label, Program, code};
+
+/// Socket: take all of the frame. Guard: `TC_ACT_SHOT`.
+const WHOLE_FRAME: u32 = u32::MAX;
+const NOTHING: u32 = 0;
+const DROP: u32 = 2;
+/// `TC_ACT_UNSPEC`: the next filter decides.
+const GO_ON: u32 = u32::MAX;
+
+const PACKET_OTHER_HOST: u32 = 3;
+const PACKET_OUTGOING: u32 = 4;
+const TYPE_IPV4: u32 = 0x0800;
+const TYPE_IPV6: u32 = 0x86dd;
+const TYPE_ARP: u32 = 0x0806;
+const ICMPV4: u32 = 1;
+const ICMPV6: u32 = 58;
+const NEIGHBOUR_SOLICITATION: u32 = 135;
+
+const IPV4_DESTINATION: Field = Field { offset: 30, words: 1 };
+const IPV6_DESTINATION: Field = Field { offset: 38, words: 4 };
+const ARP_TARGET: Field = Field { offset: 38, words: 1 };
+const SOLICITED_TARGET: Field = Field { offset: 62, words: 4 };
+/// Octets of the Ethernet header; X counts from behind it.
+const ETHERNET: u32 = 14;
+/// Extension headers a guard program walks over before it lets a packet go on.
+const EXTENSION_HEADERS_MAX: usize = 4;
+
+const fn load_byte(offset: u32) -> Instruction {
+    Instruction::new(code::LOAD_BYTE, offset)
+}
+
+const fn load_half(offset: u32) -> Instruction {
+    Instruction::new(code::LOAD_HALF, offset)
+}
+
+/// A program under construction with its two answers.
+struct Emitter<'m> {
+    assembler: Assembler,
+    matches: &'m [ServiceMatch],
+    hit: Label,
+    miss: Label,
+    /// Port blocks written so far: services on many addresses share them.
+    port_blocks: HashMap<Vec<(u32, bool)>, Label>,
+}
+
+pub(super) fn socket(
+    matches: &[ServiceMatch],
+    audience: &SocketAudience,
+    precision: Precision,
+) -> Program {
+    let mut emitter = Emitter::new(matches, WHOLE_FRAME, NOTHING);
+    let (arp, ipv4, ipv6) = match precision {
+        Precision::Exact | Precision::Address if matches.is_empty() => {
+            return Program::constant(NOTHING);
+        }
+        Precision::Exact => emitter.exact_socket(audience),
+        Precision::Address => emitter.address_socket(audience),
+        Precision::Everything => {
+            let arp = if audience.neighbours { emitter.hit } else { emitter.miss };
+            (arp, emitter.hit, emitter.hit)
+        }
+    };
+    let start = emitter.by_type(arp, ipv4, ipv6);
+    // Own outgoing frames are never wanted; kernels before 5.10 show them to fanout groups.
+    let refused = if audience.other_hosts { PACKET_OUTGOING } else { PACKET_OTHER_HOST };
+    let miss = emitter.miss;
+    let check = emitter.assembler.branch(code::JUMP_AT_LEAST, refused, miss, start);
+    let start = emitter.assembler.then(&[load_byte(ANCILLARY_PACKET_TYPE)], check);
+    emitter.assembler.finish(start)
+}
+
+pub(super) fn guard(matches: &[ServiceMatch]) -> Program {
+    let mut emitter = Emitter::new(matches, DROP, GO_ON);
+    let ipv4 = emitter.guard_ipv4();
+    let ipv6 = emitter.guard_ipv6();
+    let miss = emitter.miss;
+    let start = emitter.by_type(miss, ipv4, ipv6);
+    emitter.assembler.finish(start)
+}
+
+impl<'m> Emitter<'m> {
+    fn new(matches: &'m [ServiceMatch], hit: u32, miss: u32) -> Self {
+        let mut assembler = Assembler::new();
+        let hit = assembler.answer(hit);
+        let miss = assembler.answer(miss);
+        Self { assembler, matches, hit, miss, port_blocks: HashMap::new() }
+    }
+
+    fn by_type(&mut self, arp: Label, ipv4: Label, ipv6: Label) -> Label {
+        let types = [(TYPE_IPV4, ipv4), (TYPE_IPV6, ipv6), (TYPE_ARP, arp)];
+        let switch = self.assembler.switch(&types, self.miss);
+        self.assembler.then(&[load_half(12)], switch)
+    }
+
+    fn exact_socket(&mut self, audience: &SocketAudience) -> (Label, Label, Label) {
+        let any_ipv4 = self.by_address(IPV4_DESTINATION);
+        let any_ipv6 = self.by_address(IPV6_DESTINATION);
+        let icmpv4 = if audience.icmp { any_ipv4 } else { self.miss };
+        let icmpv6 = self.icmpv6(any_ipv6, audience);
+        let later = if audience.fragments { any_ipv4 } else { self.miss };
+        let ipv4 = self.ipv4_services(icmpv4, later);
+        // Behind extension headers the ports are not searched for: the address decides.
+        let others = [0, 43, 44, 51, 60].map(|header| (header, any_ipv6));
+        let ipv6 = self.by_protocol(IPV6_DESTINATION, &[(ICMPV6, icmpv6)], &others);
+        let ipv6 = self.ipv6_start(ipv6);
+        (self.arp(audience), ipv4, ipv6)
+    }
+
+    fn address_socket(&mut self, audience: &SocketAudience) -> (Label, Label, Label) {
+        let any_ipv4 = self.by_address(IPV4_DESTINATION);
+        let any_ipv6 = self.by_address(IPV6_DESTINATION);
+        if !audience.neighbours {
+            return (self.miss, any_ipv4, any_ipv6);
+        }
+        let solicited = self.solicitation(any_ipv6);
+        let check = self.assembler.branch(code::JUMP_EQUAL, ICMPV6, solicited, any_ipv6);
+        let ipv6 = self.assembler.then(&[load_byte(20)], check);
+        (self.arp(audience), any_ipv4, ipv6)
+    }
+
+    fn guard_ipv4(&mut self) -> Label {
+        let later = self.any_port_protocols(IPV4_DESTINATION);
+        let later = self.assembler.then(&[load_byte(23)], later);
+        self.ipv4_services(self.miss, later)
+    }
+
+    /// Checks for a later fragment, sets X behind the header, searches by protocol.
+    fn ipv4_services(&mut self, icmp: Label, later: Label) -> Label {
+        let protocols = self.by_protocol(IPV4_DESTINATION, &[(ICMPV4, icmp)], &[]);
+        let load = [Instruction::new(code::LOAD_X_HEADER_LENGTH, ETHERNET), load_byte(23)];
+        let first = self.assembler.then(&load, protocols);
+        let check = self.assembler.branch(code::JUMP_ANY_BIT, 0x1fff, later, first);
+        self.assembler.then(&[load_half(20)], check)
+    }
+
+    fn guard_ipv6(&mut self) -> Label {
+        if !self.matches.iter().any(|one| one.address.is_ipv6()) {
+            return self.miss;
+        }
+        let protocols = self.by_protocol(IPV6_DESTINATION, &[], &[]);
+        let later = self.any_port_protocols(IPV6_DESTINATION);
+        let walk = (0..EXTENSION_HEADERS_MAX)
+            .fold(protocols, |next, _| self.extension_header(next, protocols, later));
+        self.ipv6_start(walk)
+    }
+
+    fn ipv6_start(&mut self, next: Label) -> Label {
+        // X counts from behind the Ethernet header, as it does for IPv4.
+        let load = [Instruction::new(code::LOAD_X_CONSTANT, 40), load_byte(20)];
+        self.assembler.then(&load, next)
+    }
+
+    /// With the kind of the header at X in A: steps over an extension header to `next`; anything
+    /// else is for `protocols`.
+    fn extension_header(&mut self, next: Label, protocols: Label, later: Label) -> Label {
+        const KIND: u32 = 0;
+        let step = [
+            Instruction::new(code::ADD_X, 0),
+            Instruction::new(code::TO_X, 0),
+            Instruction::new(code::LOAD_MEMORY, KIND),
+        ];
+        let step = self.assembler.then(&step, next);
+        let next_kind = [
+            Instruction::new(code::LOAD_BYTE_INDEXED, ETHERNET),
+            Instruction::new(code::STORE, KIND),
+        ];
+        // RFC 8200 §4.3-4.6: length in units of 8 octets, the first not counted.
+        let length = [
+            Instruction::new(code::LOAD_BYTE_INDEXED, ETHERNET + 1),
+            Instruction::new(code::ADD, 1),
+            Instruction::new(code::SHIFT_LEFT, 3),
+        ];
+        let options = self.assembler.then(&length, step);
+        let options = self.assembler.then(&next_kind, options);
+        let first = self.assembler.then(&[Instruction::new(code::LOAD_CONSTANT, 8)], step);
+        let first = self.assembler.then(&next_kind, first);
+        let later_kind = [Instruction::new(code::LOAD_BYTE_INDEXED, ETHERNET)];
+        let later = self.assembler.then(&later_kind, later);
+        let fragment = self.assembler.branch(code::JUMP_ANY_BIT, 0xfff8, later, first);
+        let offset = [Instruction::new(code::LOAD_HALF_INDEXED, ETHERNET + 2)];
+        let fragment = self.assembler.then(&offset, fragment);
+        let kinds = [(0, options), (43, options), (60, options), (44, fragment)];
+        self.assembler.switch(&kinds, protocols)
+    }
+
+    /// With the protocol in A and X at the upper-layer header: services by address and port.
+    fn by_protocol(
+        &mut self,
+        field: Field,
+        before: &[(u32, Label)],
+        behind: &[(u32, Label)],
+    ) -> Label {
+        let matches = self.matches;
+        let services = SERVICE_PROTOCOLS.map(|protocol| {
+            let label = self.services(field, matches, |one| has_protocol(one, protocol));
+            (u32::from(protocol), label)
+        });
+        let keys = [&services, before, behind].concat();
+        self.assembler.switch(&keys, self.miss)
+    }
+
+    /// With the protocol in A: services of that protocol that take every port.
+    fn any_port_protocols(&mut self, field: Field) -> Label {
+        let matches = self.matches;
+        let services = SERVICE_PROTOCOLS.map(|protocol| {
+            let label =
+                self.services(field, matches, |one| has_protocol(one, protocol) && one.any_port());
+            (u32::from(protocol), label)
+        });
+        self.assembler.switch(&services, self.miss)
+    }
+
+    fn services(
+        &mut self,
+        field: Field,
+        matches: &[ServiceMatch],
+        wanted: impl Fn(&ServiceMatch) -> bool,
+    ) -> Label {
+        let wanted: Vec<_> =
+            matches.iter().filter(|one| is_of(one, field) && wanted(one)).copied().collect();
+        let networks: Vec<Network> = wanted.iter().map(Network::of).collect();
+        let (hit, miss) = (self.hit, self.miss);
+        let blocks = &mut self.port_blocks;
+        address::search(&mut self.assembler, field, &networks, miss, &mut |assembler, members| {
+            let ports: Vec<_> = members
+                .iter()
+                .filter_map(|&member| wanted.get(member))
+                .map(|one| ((u32::from(one.ports.0), u32::from(one.ports.1)), 0))
+                .collect();
+            port_block(assembler, blocks, &ports, hit, miss)
+        })
+    }
+
+    /// Every address of the field's family, whatever the protocol.
+    fn by_address(&mut self, field: Field) -> Label {
+        let ipv6 = field.words == 4;
+        let networks: Vec<_> = Classifier::networks(self.matches, ipv6).collect();
+        let (hit, miss) = (self.hit, self.miss);
+        address::search(&mut self.assembler, field, &networks, miss, &mut |_, _| hit)
+    }
+
+    fn arp(&mut self, audience: &SocketAudience) -> Label {
+        if audience.neighbours { self.by_address(ARP_TARGET) } else { self.miss }
+    }
+
+    fn icmpv6(&mut self, any: Label, audience: &SocketAudience) -> Label {
+        let other = if audience.icmp { any } else { self.miss };
+        if audience.neighbours { self.solicitation(other) } else { other }
+    }
+
+    /// A neighbour solicitation for one of the addresses, or on to `other`.
+    fn solicitation(&mut self, other: Label) -> Label {
+        let target = self.by_address(SOLICITED_TARGET);
+        let check = self.assembler.branch(code::JUMP_EQUAL, NEIGHBOUR_SOLICITATION, target, other);
+        self.assembler.then(&[load_byte(54)], check)
+    }
+}
+
+const fn has_protocol(one: &ServiceMatch, protocol: u8) -> bool {
+    match one.protocol {
+        Some(own) => own == protocol,
+        None => true,
+    }
+}
+
+const fn is_of(one: &ServiceMatch, field: Field) -> bool {
+    one.address.is_ipv6() == (field.words == 4)
+}
+
+/// With X at the upper-layer header: whether the destination port lies in one of `ports`.
+fn port_block(
+    assembler: &mut Assembler,
+    blocks: &mut HashMap<Vec<(u32, bool)>, Label>,
+    ports: &[((u32, u32), usize)],
+    hit: Label,
+    miss: Label,
+) -> Label {
+    let mut parts = partition(ports_without_overlap(ports).as_slice());
+    // A port has 16 bits: what begins behind them is never met.
+    parts.retain(|(start, _)| *start <= u32::from(u16::MAX));
+    let key: Vec<(u32, bool)> =
+        parts.iter().map(|(start, members)| (*start, !members.is_empty())).collect();
+    if let Some(label) = blocks.get(&key) {
+        return *label;
+    }
+    let starts: Vec<(u32, Label)> =
+        key.iter().map(|(start, inside)| (*start, if *inside { hit } else { miss })).collect();
+    let label = match starts.as_slice() {
+        [(_, only)] => *only,
+        _ => {
+            let tree = assembler.search(&starts).unwrap_or(miss);
+            // TCP, UDP and SCTP have the destination port at the same place.
+            let load = [Instruction::new(code::LOAD_HALF_INDEXED, ETHERNET + 2)];
+            assembler.then(&load, tree)
+        }
+    };
+    blocks.insert(key, label);
+    label
+}
+
+/// Ranges joined where they touch or overlap.
+fn ports_without_overlap(ports: &[((u32, u32), usize)]) -> Vec<((u32, u32), usize)> {
+    let mut sorted = ports.to_vec();
+    sorted.sort_unstable();
+    let mut joined: Vec<((u32, u32), usize)> = Vec::with_capacity(sorted.len());
+    for (range, _) in sorted {
+        match joined.last_mut() {
+            Some(((_, last), _)) if range.0 <= last.saturating_add(1) => *last = range.1.max(*last),
+            _ => joined.push((range, 0)),
+        }
+    }
+    joined
+}

@@ -1,0 +1,228 @@
+//! The programs that hash a frame's client.
+
+use crate::bpf::{ANCILLARY_PROTOCOL, Assembler, FROM_NETWORK, Instruction, Label, Program, code};
+
+const TYPE_IPV4: u32 = 0x0800;
+const TYPE_IPV6: u32 = 0x86dd;
+const ICMPV4: u32 = 1;
+const ICMPV6: u32 = 58;
+const PORTED: [u32; 3] = [6, 17, 132];
+/// Odd, its bits spread evenly (2^32 divided by the golden ratio).
+const MULTIPLIER: u32 = 0x9e37_79b1;
+/// Memory cell of the hashed address.
+const ADDRESS: u32 = 0;
+
+/// What of the client decides which socket of a group gets a frame. The client is the sender; of an
+/// ICMP error it is the receiver of the packet quoted in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientHash {
+    /// Address and port: the evenest. Fragments go by address alone, so a datagram's fragments meet
+    /// each other, but not the unfragmented packets of the same client and port.
+    AddressAndPort,
+    /// The network of the address, by prefix length in bits: keeps together what a persistent
+    /// service keeps together, and fragments with the rest of their connection.
+    Network {
+        /// Prefix length of IPv4 clients, at most 32.
+        ipv4: u8,
+        /// Prefix length of IPv6 clients, at most 128.
+        ipv6: u8,
+    },
+}
+
+impl ClientHash {
+    /// Every address by itself, ports set aside.
+    pub const ADDRESS: Self = Self::Network { ipv4: 32, ipv6: 128 };
+
+    /// The program for `PACKET_FANOUT_DATA`.
+    #[must_use]
+    pub fn program(self) -> Program {
+        let mut writer = Writer::new(self);
+        let ipv4 = writer.ipv4();
+        let ipv6 = writer.ipv6();
+        let types = [(TYPE_IPV4, ipv4), (TYPE_IPV6, ipv6)];
+        let start = writer.assembler.switch(&types, writer.first_socket);
+        let load = [Instruction::new(code::LOAD_HALF, ANCILLARY_PROTOCOL)];
+        let start = writer.assembler.then(&load, start);
+        writer.assembler.finish(start)
+    }
+
+    /// The mask of word `index` of an address with `bits` bits.
+    fn mask(self, bits: u8, index: u8) -> u32 {
+        let prefix = match self {
+            Self::AddressAndPort => bits,
+            Self::Network { ipv4, ipv6 } => (if bits == 32 { ipv4 } else { ipv6 }).min(bits),
+        };
+        let inside = prefix.saturating_sub(32 * index).min(32);
+        u32::MAX.checked_shl(32 - u32::from(inside)).unwrap_or(0)
+    }
+}
+
+const fn at(offset: u32) -> u32 {
+    FROM_NETWORK.wrapping_add(offset)
+}
+
+struct Writer {
+    hash: ClientHash,
+    assembler: Assembler,
+    first_socket: Label,
+    /// With the address in its cell: answers.
+    by_address: Label,
+    /// With the address in its cell and the port in A: answers.
+    by_port: Label,
+}
+
+impl Writer {
+    fn new(hash: ClientHash) -> Self {
+        let mut assembler = Assembler::new();
+        let first_socket = assembler.answer(0);
+        let answer = assembler.answer_accumulator();
+        let mix = [
+            Instruction::new(code::MULTIPLY, MULTIPLIER),
+            Instruction::new(code::TO_X, 0),
+            Instruction::new(code::LOAD_MEMORY, ADDRESS),
+            Instruction::new(code::XOR_X, 0),
+            Instruction::new(code::MULTIPLY, MULTIPLIER),
+            Instruction::new(code::TO_X, 0),
+            Instruction::new(code::SHIFT_RIGHT, 16),
+            Instruction::new(code::XOR_X, 0),
+        ];
+        let by_port = assembler.then(&mix, answer);
+        let by_address = assembler.then(&[Instruction::new(code::LOAD_CONSTANT, 0)], by_port);
+        Self { hash, assembler, first_socket, by_address, by_port }
+    }
+
+    fn with_ports(&self) -> bool {
+        self.hash == ClientHash::AddressAndPort
+    }
+
+    fn ipv4(&mut self) -> Label {
+        let sender = self.ipv4_sender();
+        let error = self.ipv4_error();
+        // RFC 792: destination unreachable, time exceeded, parameter problem quote a packet.
+        let errors = [3, 11, 12].map(|kind| (kind, error));
+        let by_address = self.address(&[12], self.by_address);
+        let icmp = self.assembler.switch(&errors, by_address);
+        let icmp = self.load_indexed_kind(icmp);
+        let check = self.assembler.branch(code::JUMP_EQUAL, ICMPV4, icmp, sender);
+        let load = [
+            Instruction::new(code::LOAD_BYTE, at(0)),
+            Instruction::new(code::AND, 0xf),
+            Instruction::new(code::SHIFT_LEFT, 2),
+            Instruction::new(code::TO_X, 0),
+            Instruction::new(code::LOAD_BYTE, at(9)),
+        ];
+        let whole = self.assembler.then(&load, check);
+        // More fragments, or an offset: a fragment.
+        let check = self.assembler.branch(code::JUMP_ANY_BIT, 0x3fff, by_address, whole);
+        self.assembler.then(&[Instruction::new(code::LOAD_HALF, at(6))], check)
+    }
+
+    /// The ICMP type at X into A.
+    fn load_indexed_kind(&mut self, next: Label) -> Label {
+        self.assembler.then(&[Instruction::new(code::LOAD_BYTE_INDEXED, at(0))], next)
+    }
+
+    /// With the protocol in A and X behind the header.
+    fn ipv4_sender(&mut self) -> Label {
+        let by_address = self.address(&[12], self.by_address);
+        if !self.with_ports() {
+            return by_address;
+        }
+        let port = [Instruction::new(code::LOAD_HALF_INDEXED, at(0))];
+        let port = self.assembler.then(&port, self.by_port);
+        // Hashing the address overwrites X; the header length is read again behind it.
+        let length = [
+            Instruction::new(code::LOAD_BYTE, at(0)),
+            Instruction::new(code::AND, 0xf),
+            Instruction::new(code::SHIFT_LEFT, 2),
+            Instruction::new(code::TO_X, 0),
+        ];
+        let port = self.assembler.then(&length, port);
+        let by_port = self.address(&[12], port);
+        self.assembler.switch(&PORTED.map(|protocol| (protocol, by_port)), by_address)
+    }
+
+    /// With X at the ICMP header of an error: the quoted packet begins 8 octets behind it.
+    fn ipv4_error(&mut self) -> Label {
+        let mask = self.hash.mask(32, 0);
+        let keep = [
+            Instruction::new(code::LOAD_WORD_INDEXED, at(8 + 16)),
+            Instruction::new(code::AND, mask),
+            Instruction::new(code::STORE, ADDRESS),
+        ];
+        let next = if self.with_ports() { self.quoted_ipv4_port() } else { self.by_address };
+        self.assembler.then(&keep, next)
+    }
+
+    fn quoted_ipv4_port(&mut self) -> Label {
+        let port = [
+            Instruction::new(code::LOAD_BYTE_INDEXED, at(8)),
+            Instruction::new(code::AND, 0xf),
+            Instruction::new(code::SHIFT_LEFT, 2),
+            Instruction::new(code::ADD_X, 0),
+            Instruction::new(code::TO_X, 0),
+            Instruction::new(code::LOAD_HALF_INDEXED, at(8 + 2)),
+        ];
+        let port = self.assembler.then(&port, self.by_port);
+        let known = PORTED.map(|protocol| (protocol, port));
+        let check = self.assembler.switch(&known, self.by_address);
+        let check =
+            self.assembler.then(&[Instruction::new(code::LOAD_BYTE_INDEXED, at(8 + 9))], check);
+        let fragment = self.assembler.branch(code::JUMP_ANY_BIT, 0x3fff, self.by_address, check);
+        self.assembler.then(&[Instruction::new(code::LOAD_HALF_INDEXED, at(8 + 6))], fragment)
+    }
+
+    fn ipv6(&mut self) -> Label {
+        const SENDER: [u32; 4] = [8, 12, 16, 20];
+        let by_address = self.address(&SENDER, self.by_address);
+        let error = self.ipv6_error();
+        // RFC 4443 §2.1: types below 128 are errors.
+        let icmp = self.assembler.branch(code::JUMP_AT_LEAST, 128, by_address, error);
+        let icmp = self.assembler.then(&[Instruction::new(code::LOAD_BYTE, at(40))], icmp);
+        let ported = if self.with_ports() {
+            let port = [Instruction::new(code::LOAD_HALF, at(40))];
+            let port = self.assembler.then(&port, self.by_port);
+            self.address(&SENDER, port)
+        } else {
+            by_address
+        };
+        let mut keys = PORTED.map(|protocol| (protocol, ported)).to_vec();
+        keys.push((ICMPV6, icmp));
+        let switch = self.assembler.switch(&keys, by_address);
+        self.assembler.then(&[Instruction::new(code::LOAD_BYTE, at(6))], switch)
+    }
+
+    /// The quoted packet begins 48 octets into the packet, its receiver 24 octets into it.
+    fn ipv6_error(&mut self) -> Label {
+        const RECEIVER: [u32; 4] = [72, 76, 80, 84];
+        let by_address = self.address(&RECEIVER, self.by_address);
+        if !self.with_ports() {
+            return by_address;
+        }
+        let port = [Instruction::new(code::LOAD_HALF, at(48 + 40 + 2))];
+        let port = self.assembler.then(&port, self.by_port);
+        let by_port = self.address(&RECEIVER, port);
+        let known = PORTED.map(|protocol| (protocol, by_port));
+        let check = self.assembler.switch(&known, by_address);
+        self.assembler.then(&[Instruction::new(code::LOAD_BYTE, at(48 + 6))], check)
+    }
+
+    /// Hashes the address whose words lie at `offsets` into its cell, then on to `next`.
+    fn address(&mut self, offsets: &[u32], next: Label) -> Label {
+        let bits = if offsets.len() == 1 { 32 } else { 128 };
+        let mut instructions = Vec::with_capacity(5 * offsets.len());
+        for (index, offset) in (0_u8..).zip(offsets) {
+            if index > 0 {
+                instructions.push(Instruction::new(code::MULTIPLY, MULTIPLIER));
+                instructions.push(Instruction::new(code::TO_X, 0));
+            }
+            instructions.push(Instruction::new(code::LOAD_WORD, at(*offset)));
+            instructions.push(Instruction::new(code::AND, self.hash.mask(bits, index)));
+            if index > 0 {
+                instructions.push(Instruction::new(code::XOR_X, 0));
+            }
+        }
+        instructions.push(Instruction::new(code::STORE, ADDRESS));
+        self.assembler.then(&instructions, next)
+    }
+}

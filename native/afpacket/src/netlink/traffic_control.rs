@@ -1,0 +1,197 @@
+//! Ingress filters: the `clsact` queueing discipline and classic BPF filters that decide by
+//! themselves what becomes of a frame ("direct action").
+//!
+//! A classic BPF filter with direct action needs no action module in the kernel, no `bpf()` system
+//! call and no right beyond `CAP_NET_ADMIN`. It runs after the packet sockets had their copy.
+
+use super::message::{Attributes, Request, text_of, u32_at};
+use super::{Netlink, NetlinkError};
+use crate::bpf::{Instruction, Program};
+
+const FIXED_OCTETS: usize = 20;
+const KIND: u16 = 1;
+const OPTIONS: u16 = 2;
+const BPF_LENGTH: u16 = 4;
+const BPF_INSTRUCTIONS: u16 = 5;
+const BPF_FLAGS: u16 = 8;
+const DIRECT_ACTION: u32 = 1;
+const CLSACT_HANDLE: u32 = 0xffff_0000;
+const CLSACT_PARENT: u32 = 0xffff_fff1;
+const INGRESS: u32 = 0xffff_fff2;
+const EGRESS: u32 = 0xffff_fff3;
+const EVERY_PROTOCOL: u16 = 0x0003;
+const OCTETS_OF_INSTRUCTION: usize = 8;
+
+/// An ingress filter of an interface.
+#[derive(Clone, Debug)]
+pub(crate) struct Filter {
+    pub(crate) priority: u16,
+    pub(crate) handle: u32,
+    /// Which kind of classifier.
+    pub(crate) kind: String,
+    /// The program of a classic BPF filter.
+    pub(crate) program: Option<Program>,
+}
+
+impl Filter {
+    fn parse(body: &[u8]) -> Option<Self> {
+        let info = u32_at(body, 16)?;
+        let mut filter = Self {
+            priority: u16::try_from(info >> 16).ok()?,
+            handle: u32_at(body, 8)?,
+            kind: String::new(),
+            program: None,
+        };
+        for (kind, value) in Attributes::behind(body, FIXED_OCTETS) {
+            match kind {
+                KIND => filter.kind = text_of(value),
+                OPTIONS => filter.program = program_of(value),
+                _ => {}
+            }
+        }
+        Some(filter)
+    }
+}
+
+fn program_of(options: &[u8]) -> Option<Program> {
+    let (_, octets) = Attributes::new(options).find(|(kind, _)| *kind == BPF_INSTRUCTIONS)?;
+    let instructions = octets.chunks_exact(OCTETS_OF_INSTRUCTION).filter_map(instruction_of);
+    Some(Program::from_instructions(instructions.collect()))
+}
+
+fn instruction_of(octets: &[u8]) -> Option<Instruction> {
+    let [c0, c1, jump_true, jump_false, k0, k1, k2, k3] = *octets else { return None };
+    Some(Instruction {
+        code: u16::from_ne_bytes([c0, c1]),
+        jump_true,
+        jump_false,
+        operand: u32::from_ne_bytes([k0, k1, k2, k3]),
+    })
+}
+
+fn octets_of(program: &Program) -> Vec<u8> {
+    let octets = |one: &Instruction| {
+        let [c0, c1] = one.code.to_ne_bytes();
+        let [k0, k1, k2, k3] = one.operand.to_ne_bytes();
+        [c0, c1, one.jump_true, one.jump_false, k0, k1, k2, k3]
+    };
+    program.instructions().iter().flat_map(octets).collect()
+}
+
+impl Netlink {
+    /// Gives the interface a `clsact` discipline. Returns whether it had none before.
+    pub(crate) fn add_clsact(&mut self, interface: u32) -> Result<bool, NetlinkError> {
+        let request =
+            Request::new(libc::RTM_NEWQDISC, &fixed(interface, CLSACT_HANDLE, CLSACT_PARENT, 0))
+                .flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL)
+                .attribute(KIND, b"clsact\0");
+        match self.command("creation of the clsact queueing discipline", request) {
+            Ok(()) => Ok(true),
+            // clsact, or the older ingress discipline: both take ingress filters.
+            Err(error) if error.number() == Some(libc::EEXIST) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the `clsact` discipline away when no filter is left in either direction.
+    pub(crate) fn remove_unused_clsact(&mut self, interface: u32) -> Result<(), NetlinkError> {
+        if !self.filters(interface, INGRESS)?.is_empty()
+            || !self.filters(interface, EGRESS)?.is_empty()
+        {
+            return Ok(());
+        }
+        let request =
+            Request::new(libc::RTM_DELQDISC, &fixed(interface, CLSACT_HANDLE, CLSACT_PARENT, 0))
+                .attribute(KIND, b"clsact\0");
+        self.command("removal of the clsact queueing discipline", request)
+    }
+
+    /// The ingress filters of the interface.
+    pub(crate) fn ingress_filters(&mut self, interface: u32) -> Result<Vec<Filter>, NetlinkError> {
+        self.filters(interface, INGRESS)
+    }
+
+    fn filters(&mut self, interface: u32, parent: u32) -> Result<Vec<Filter>, NetlinkError> {
+        let mut filters: Vec<Filter> = Vec::new();
+        let request = Request::new(libc::RTM_GETTFILTER, &fixed(interface, 0, parent, 0));
+        let answer = self.dump("list of traffic filters", &request, |kind, body| {
+            // Each priority also lists an entry without handle, which is no filter.
+            filters.extend((kind == libc::RTM_NEWTFILTER).then(|| Filter::parse(body)).flatten());
+        });
+        match answer {
+            // No discipline, hence no filters; the kernel says so in either way.
+            Err(error) if matches!(error.number(), Some(libc::EINVAL | libc::ENOENT)) => {
+                Ok(Vec::new())
+            }
+            other => other.map(|()| filters),
+        }
+    }
+
+    /// Adds an ingress filter.
+    pub(crate) fn add_filter(
+        &mut self,
+        interface: u32,
+        priority: u16,
+        handle: u32,
+        program: &Program,
+    ) -> Result<(), NetlinkError> {
+        let request = filter(interface, priority, handle, program)
+            .flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
+        self.command("creation of an ingress filter", request)
+    }
+
+    /// Exchanges the program of an ingress filter in one step: no frame slips by.
+    pub(crate) fn replace_filter(
+        &mut self,
+        interface: u32,
+        priority: u16,
+        handle: u32,
+        program: &Program,
+    ) -> Result<(), NetlinkError> {
+        let request = filter(interface, priority, handle, program)
+            .flag(libc::NLM_F_CREATE | libc::NLM_F_REPLACE);
+        self.command("replacement of an ingress filter", request)
+    }
+
+    /// Removes an ingress filter; one that is not there is removed already.
+    pub(crate) fn remove_filter(
+        &mut self,
+        interface: u32,
+        priority: u16,
+        handle: u32,
+    ) -> Result<(), NetlinkError> {
+        let request =
+            Request::new(libc::RTM_DELTFILTER, &fixed(interface, handle, INGRESS, info(priority)))
+                .attribute(KIND, b"bpf\0");
+        match self.command("removal of an ingress filter", request) {
+            Err(error)
+                if matches!(error.number(), Some(libc::ENOENT | libc::ENODEV | libc::EINVAL)) =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+fn filter(interface: u32, priority: u16, handle: u32, program: &Program) -> Request {
+    let octets = octets_of(program);
+    let length = u16::try_from(program.instructions().len()).unwrap_or(u16::MAX).to_ne_bytes();
+    let flags = DIRECT_ACTION.to_ne_bytes();
+    Request::new(libc::RTM_NEWTFILTER, &fixed(interface, handle, INGRESS, info(priority)))
+        .attribute(KIND, b"bpf\0")
+        .nested(OPTIONS, &[(BPF_LENGTH, &length), (BPF_INSTRUCTIONS, &octets), (BPF_FLAGS, &flags)])
+}
+
+/// Priority and protocol share a field; the protocol is in network order.
+fn info(priority: u16) -> u32 {
+    u32::from(priority) << 16 | u32::from(EVERY_PROTOCOL.to_be())
+}
+
+/// `struct tcmsg`.
+fn fixed(interface: u32, handle: u32, parent: u32, info: u32) -> [u8; FIXED_OCTETS] {
+    let mut fixed = [0; FIXED_OCTETS];
+    let words = [0, interface, handle, parent, info].map(u32::to_ne_bytes);
+    fixed.copy_from_slice(words.as_flattened());
+    fixed
+}
