@@ -105,7 +105,7 @@ impl<T: AsRef<[u8]>> Packet<T> {
         u16_at(self.bytes(), 6)
     }
 
-    /// Everything behind the header: in an error, the quoted packet (see [`crate::quoted`]).
+    /// Everything behind the header: in an error, the quoted packet (see [`crate::quoted()`]).
     #[inline]
     #[must_use]
     pub fn payload(&self) -> &[u8] {
