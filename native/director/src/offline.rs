@@ -84,7 +84,7 @@ impl OfflineDirector {
     pub fn new(options: OfflineOptions) -> Self {
         let mut engine = Engine::new(options.limits, options.seed);
         let configuration = Arc::new(Configuration::default());
-        engine.configure(Arc::clone(&configuration), Instant::ZERO);
+        engine.configure(Arc::clone(&configuration));
         Self {
             engine,
             configuration,
@@ -104,7 +104,7 @@ impl OfflineDirector {
     /// Every problem of every command; nothing is changed then.
     pub fn apply(&mut self, commands: &[Command]) -> Result<Version, Vec<Issue>> {
         self.configuration = Arc::new(self.configuration.apply(commands)?);
-        self.engine.configure(Arc::clone(&self.configuration), self.now);
+        self.engine.configure(Arc::clone(&self.configuration));
         self.build_hops();
         Ok(self.configuration.version())
     }
@@ -162,7 +162,7 @@ impl OfflineDirector {
         }
         if let Some(next) = self.forgetting.handle_timeout(&self.configuration, self.now) {
             self.configuration = Arc::new(next);
-            self.engine.configure(Arc::clone(&self.configuration), self.now);
+            self.engine.configure(Arc::clone(&self.configuration));
         }
     }
 
@@ -257,3 +257,6 @@ impl OfflineDirector {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

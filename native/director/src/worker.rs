@@ -206,7 +206,7 @@ impl<P: PacketPort> Worker<P> {
             WorkerCommand::Hops(hops) => self.use_hops(hops),
             WorkerCommand::Configure(configuration, hops, done) => {
                 self.use_hops(hops);
-                self.engine.configure(configuration, self.clock.now());
+                self.engine.configure(configuration);
                 done.answer(());
             }
             WorkerCommand::Filter(filter, done) => done.answer(self.port.set_filter(&filter)),
@@ -255,3 +255,6 @@ fn dispose(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,11 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afpacket::batch::{FrameKind, ReceivedBatch, ReceivedMeta};
 use afpacket::classifier::{Classifier, SocketAudience};
-use afpacket::error::SyscallError;
-use afpacket::ready::{PollSet, Waker};
-use afpacket::socket::{LinkFault, OpenError, PacketSocket, SocketOptions};
-use afpacket::transmit::{OutgoingFrame, Sender, SenderOptions};
-use afpacket::vlan::VlanTag;
+use afpacket::{
+    Fanout, FrameKind, LinkFault, OpenError, OutgoingFrame, PacketSocket, PollSet, ReceivedBatch,
+    ReceivedMeta, Sender, SenderOptions, SocketOptions, SyscallError, VlanTag, Waker,
+};
 use engine::frame::InterfaceId;
 use engine::snapshot::Counter;
 
@@ -91,7 +89,7 @@ impl AfPacketPort {
     pub fn listen(
         &mut self,
         interface: InterfaceId,
-        fanout: Option<afpacket::fanout::Fanout>,
+        fanout: Option<Fanout>,
     ) -> Result<&PacketSocket, OpenError> {
         let options = SocketOptions { fanout, ..self.options.socket.clone() };
         let socket = PacketSocket::open(interface.0, &options)?;
