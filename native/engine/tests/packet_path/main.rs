@@ -1,0 +1,6 @@
+//! The whole engine: frames in, verdicts and frames out.
+
+mod any_frame;
+mod lab;
+mod no_allocation;
+mod rules;
