@@ -1,7 +1,7 @@
 // Everything a fresh checkout needs before the demo or the tests can run; quick when all is fresh.
 // Usage: node scripts/set-up.mjs
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { buildNative } from './build-native.mjs'
@@ -32,8 +32,6 @@ export function buildDist() {
   say('compiling TypeScript')
   rmSync(path('dist'), { recursive: true, force: true })
   runQuietly(process.execPath, [path('node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'])
-  // tsc does not copy declarations that nobody wrote as .ts.
-  cpSync(path('lib/binding/binding.d.ts'), path('dist/binding/binding.d.ts'))
 }
 
 /** The programs that make traffic in the lab; cargo itself knows whether they are fresh. */

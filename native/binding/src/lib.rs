@@ -1,4 +1,14 @@
-//! The Node addon: converts, forwards, maps errors. It decides nothing.
+//! The Node addon: converts, forwards, maps errors. It decides nothing and keeps no state but the
+//! directors it was asked for, each owned by its JavaScript object.
+//!
+//! Refusals cross as plain data (`{ error: { code, message, issues } }`); the TypeScript side makes
+//! errors of them. A panic becomes a JavaScript exception.
+
+mod configuration;
+mod frame;
+mod hop;
+mod offline;
+mod outcome;
 
 use napi_derive::napi;
 

@@ -1,0 +1,98 @@
+import type { Command, MarkMatch, ServiceKey, Settings } from '../command.js'
+import type { ConnectionFilter, ConnectionPage } from '../connection.js'
+import type { CoreEvent } from '../events.js'
+import type { Explanation, Flow } from '../explanation.js'
+import type { ServerConfiguration, ServiceConfiguration, Statistics, Version } from '../snapshot.js'
+import type { FrameMeta, HopOptions, OfflineResult, OutgoingFrame } from '../verdict.js'
+import type { Outcome } from './outcome.js'
+
+/** A service of the configuration, with its servers in list order. */
+export type CoreService = ServiceConfiguration & {
+  /** Servers, the newest first. */
+  readonly servers: readonly ServerConfiguration[]
+}
+
+/** The whole configuration. */
+export interface CoreConfiguration {
+  /** Its number and digest. */
+  readonly version: Version
+  /** Services, in the order they were added. */
+  readonly services: readonly CoreService[]
+  /** Global settings. */
+  readonly settings: Required<Settings>
+  /** What carries which mark. */
+  readonly marks: readonly { readonly mark: number; readonly matches: readonly MarkMatch[] }[]
+}
+
+/** What live and offline directors of the addon share. */
+export interface CoreControl {
+  /** Applies commands, all or none. */
+  apply(commands: readonly Command[]): Outcome<Version>
+  /** The configuration in force. */
+  configuration(): CoreConfiguration
+  /** Takes the events that wait. */
+  takeEvents(): CoreEvent[]
+}
+
+/** The addon's live director. */
+export interface CoreDirector extends CoreControl {
+  /** Starts it: once. */
+  start(options: CoreStartOptions): Promise<Outcome<null>>
+  /** Reads all counters. */
+  statistics(): Promise<Outcome<Statistics>>
+  /** Lists a part of the connection table. */
+  connections(filter: ConnectionFilter, cursor: number, limit: number): Promise<Outcome<ConnectionPage>>
+  /** Says where a flow goes. */
+  explain(flow: Flow): Promise<Outcome<Explanation>>
+  /** Sets counters to zero. */
+  zero(service: ServiceKey | null): Promise<Outcome<null>>
+  /** Stops and undoes everything. */
+  close(): Promise<Outcome<null>>
+}
+
+/** The addon's offline director. */
+export interface CoreOfflineDirector extends CoreControl {
+  /** Judges a frame. */
+  process(frame: Uint8Array, meta: FrameMeta): OfflineResult
+  /** Frames that waited for a neighbour and may go now. */
+  takeReleased(): OutgoingFrame[]
+  /** Lets time pass, in milliseconds. */
+  advance(milliseconds: number): void
+  /** The virtual clock, in milliseconds. */
+  now(): number
+  /** States the way to a server. */
+  setHop(address: string, hop: HopOptions): Outcome<null>
+  /** Reads all counters. */
+  statistics(): Statistics
+  /** Lists a part of the connection table. */
+  connections(filter: ConnectionFilter, cursor: number, limit: number): Outcome<ConnectionPage>
+  /** Says where a flow goes. */
+  explain(flow: Flow): Outcome<Explanation>
+  /** Says where a frame goes. */
+  explainFrame(frame: Uint8Array): Outcome<Explanation>
+  /** Sets counters to zero. */
+  zero(service: ServiceKey | null): Outcome<null>
+}
+
+/** Options of the addon's live director. */
+export interface CoreStartOptions {
+  readonly interfaces: readonly string[]
+  readonly workers?: number
+  readonly connections?: number
+  readonly ringFrames?: number
+  readonly answerNeighbours?: boolean
+  readonly promiscuous?: boolean
+  readonly services: readonly Command[]
+}
+
+/** The addon. */
+export interface CoreAddon {
+  /** Version of the package that the addon was built from. */
+  version(): string
+  /** Makes a live director; `wake` is called when there are events to take. */
+  readonly BindingDirector: new (wake: () => void) => CoreDirector
+  readonly BindingOfflineDirector: new (options: {
+    connections?: number
+    seed?: number
+  }) => CoreOfflineDirector
+}

@@ -1,0 +1,137 @@
+/** Transport protocol of a virtual service. */
+export type Protocol = 'tcp' | 'udp' | 'sctp'
+
+/** Address family. */
+export type Family = 'ipv4' | 'ipv6'
+
+/** Identity of a virtual service by what its packets say. */
+export interface AddressServiceKey {
+  /** Transport protocol. */
+  readonly protocol: Protocol
+  /** Virtual address, IPv4 or IPv6, as text. */
+  readonly address: string
+  /** Virtual port, 0 to 65535; 0 catches what no other service has and needs persistence. */
+  readonly port: number
+}
+
+/** Identity of a virtual service by a mark (see `defineMark`). */
+export interface MarkServiceKey {
+  /** The mark, 1 to 4294967295. */
+  readonly mark: number
+  /** Address family of the packets. */
+  readonly family: Family
+}
+
+/** Identity of a virtual service. */
+export type ServiceKey = AddressServiceKey | MarkServiceKey
+
+/** Scheduler, by its IPVS name: `sh` source hashing, `rr` round robin. */
+export type SchedulerName = 'sh' | 'rr'
+
+/**
+ * Flag of the `sh` scheduler: `sh-port` hashes the source port as well as the source address;
+ * `sh-fallback` takes another server when the chosen one is quiesced or overloaded.
+ */
+export type SchedulerFlag = 'sh-port' | 'sh-fallback'
+
+/** Client stickiness (IPVS persistence). */
+export interface Persistence {
+  /** Seconds a client stays with its server after its last new connection, 1 to 2678400. */
+  readonly timeoutSeconds: number
+  /** Leading bits of the client address that name one client, 1 to 32 or 1 to 128. Default: all. */
+  readonly prefixLength?: number
+}
+
+/** How packets reach a real server: `direct-routing` is IPVS Route, `ipvsadm -g`. */
+export type ForwardingMethod = 'direct-routing'
+
+/** Identity of a real server within its service. */
+export interface ServerKey {
+  /** Address, of the service's family, as text. */
+  readonly address: string
+  /** Port, 1 to 65535. Default, and with direct routing always: the service's port. */
+  readonly port?: number
+}
+
+/** Everything that can be said about a virtual service beside its identity and its servers. */
+export interface ServiceAttributes {
+  /** Scheduler. Without one every new connection finds no server. */
+  readonly scheduler?: SchedulerName
+  /** Flags of the scheduler. Default: none. */
+  readonly flags?: readonly SchedulerFlag[]
+  /** Whether mid-stream packets may create connections. Default: the global setting of the protocol. */
+  readonly sloppy?: boolean
+  /** Client stickiness. Default: none. */
+  readonly persistence?: Persistence
+  /** One-packet scheduling: each UDP datagram is scheduled anew and leaves no connection. Default: false. */
+  readonly onePacket?: boolean
+}
+
+/** A whole virtual service, without its servers. */
+export type ServiceSpec = ServiceKey & ServiceAttributes
+
+/** A whole real server. */
+export interface ServerSpec extends ServerKey {
+  /** Relative share of new connections, 0 to 2147483647; 0 quiesces. Default: 1. */
+  readonly weight?: number
+  /** Forwarding method. Default: `direct-routing`. */
+  readonly forwarding?: ForwardingMethod
+  /** Connections at which the server counts as overloaded; 0, the default, for never. */
+  readonly upperThreshold?: number
+  /** Connections below which an overloaded server takes new ones again; 0, the default, for 3/4 of the upper. */
+  readonly lowerThreshold?: number
+}
+
+/** What carries a mark: a packet that fits every given condition. */
+export interface MarkMatch {
+  /** Transport protocol. Default: any. */
+  readonly protocol?: Protocol
+  /** Destination network: its address. */
+  readonly address: string
+  /** Destination network: its prefix length, 0 to 32 or 0 to 128. Default: the whole address. */
+  readonly prefixLength?: number
+  /** Destination ports, first and last. Default: any. */
+  readonly ports?: readonly [number, number]
+}
+
+/** Global settings, named after their IPVS sysctls; what is absent stays as it is. */
+export interface Settings {
+  /** Adopt mid-stream TCP connections (`sloppy_tcp`). Default: false. */
+  readonly sloppyTcp?: boolean
+  /** Adopt mid-stream SCTP associations (`sloppy_sctp`). Default: false. */
+  readonly sloppySctp?: boolean
+  /** Let ICMP errors of unknown connections create them (`schedule_icmp`). Default: false. */
+  readonly scheduleIcmp?: boolean
+  /** Reschedule connections of removed and quiesced servers (`expire_nodest_conn`). Default: false. */
+  readonly expireNodestConn?: boolean
+  /** Ignore persistence templates of quiesced servers (`expire_quiescent_template`). Default: false. */
+  readonly expireQuiescentTemplate?: boolean
+  /** Whether a SYN on a finished connection is scheduled anew, 0 to 3 (`conn_reuse_mode`). Default: 1. */
+  readonly connReuseMode?: number
+  /** Seconds an established TCP connection may idle, 1 to 2678400. Default: 900. */
+  readonly tcpTimeoutSeconds?: number
+  /** Seconds a TCP connection stays in FIN_WAIT, 1 to 2678400. Default: 120. */
+  readonly tcpFinTimeoutSeconds?: number
+  /** Seconds a UDP flow may idle, 1 to 2678400. Default: 300. */
+  readonly udpTimeoutSeconds?: number
+  /** ICMP errors the director makes a second at most; 0 for no limit. */
+  readonly icmpErrorsPerSecond?: number
+}
+
+/** A change of the configuration: what every other method of configuration ends in. */
+export type Command =
+  | { readonly type: 'add-service'; readonly service: ServiceSpec }
+  | { readonly type: 'edit-service'; readonly service: ServiceSpec }
+  | { readonly type: 'remove-service'; readonly service: ServiceKey }
+  | { readonly type: 'clear' }
+  | { readonly type: 'add-server'; readonly service: ServiceKey; readonly server: ServerSpec }
+  | { readonly type: 'edit-server'; readonly service: ServiceKey; readonly server: ServerSpec }
+  | {
+      readonly type: 'set-weight'
+      readonly service: ServiceKey
+      readonly server: ServerKey
+      readonly weight: number
+    }
+  | { readonly type: 'remove-server'; readonly service: ServiceKey; readonly server: ServerKey }
+  | { readonly type: 'define-mark'; readonly mark: number; readonly matches: readonly MarkMatch[] }
+  | { readonly type: 'settings'; readonly settings: Settings }

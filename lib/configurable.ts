@@ -1,0 +1,167 @@
+import type { Command, MarkMatch, ServerKey, ServiceKey, Settings } from './command.js'
+import type { CoreConfiguration, CoreControl } from './binding/core.js'
+import { coreError, errorCode } from './binding/outcome.js'
+import { Configurator } from './configurator.js'
+import type { DrainOptions } from './drain.js'
+import { Drains } from './drain.js'
+import { GuardedEmitter } from './emitter.js'
+import { DirectorError } from './errors.js'
+import type { CoreEvent } from './events.js'
+import { checked } from './options/check.js'
+import { commands as commandsCheck, markMatches } from './options/command.js'
+import { mark as markCheck } from './options/key.js'
+import { Problems } from './options/problems.js'
+import { serviceOptions } from './options/service.js'
+import type { ServiceOptions } from './options/service.js'
+import { settings as settingsCheck } from './options/settings.js'
+import { pushService } from './options/start.js'
+import type { Batch } from './options/start.js'
+import type { RealServer } from './real-server.js'
+import type { Version } from './snapshot.js'
+import type { VirtualService } from './virtual-service.js'
+
+/**
+ * What live and offline directors share: their configuration and their events. Every change is
+ * applied whole or not at all, and a refusal tells all problems at once.
+ */
+export abstract class ConfigurableDirector extends GuardedEmitter {
+  readonly #configurator: Configurator
+  /** @internal */
+  protected readonly drains: Drains = new Drains()
+
+  /** @internal */
+  protected constructor() {
+    super()
+    this.#configurator = new Configurator({
+      core: () => this.core(),
+      changed: (quiesced) => this.#changed(quiesced),
+      drained: (service, server, options) => this.drainedWait(service, server, options),
+    })
+  }
+
+  /**
+   * The core; throws `ERR_DIRECTOR_CLOSED` once closed.
+   *
+   * @internal
+   */
+  protected abstract core(): CoreControl
+
+  /** @internal */
+  protected abstract drainedWait(service: ServiceKey, server: ServerKey, options: DrainOptions): Promise<void>
+
+  /** Number and digest of the configuration in force. */
+  get version(): Version {
+    return this.core().configuration().version
+  }
+
+  /** Global settings in force. */
+  get settings(): CoreConfiguration['settings'] {
+    return this.core().configuration().settings
+  }
+
+  /** The virtual services, in the order they were added. */
+  get services(): readonly VirtualService[] {
+    return this.#configurator.services()
+  }
+
+  /** The virtual service of this identity, if there is one. */
+  service(key: ServiceKey): VirtualService | undefined {
+    return this.#configurator.service(key)
+  }
+
+  /**
+   * Adds a virtual service, with the servers that the options list.
+   *
+   * @throws DirectorError with all problems as `issues`, and then nothing has changed:
+   * `ERR_DIRECTOR_SERVICE_EXISTS`, `ERR_DIRECTOR_INVALID_OPTIONS`, `ERR_DIRECTOR_OUT_OF_RANGE`,
+   * `ERR_DIRECTOR_INVALID_ADDRESS`, `ERR_DIRECTOR_INVALID_COMBINATION`, those of `addServer()`; live
+   * also `ERR_DIRECTOR_SERVICE_IN_USE` and `ERR_DIRECTOR_GUARD_FAILED`
+   */
+  addService(options: ServiceOptions): VirtualService {
+    const accepted = checked(serviceOptions, options, new Problems())
+    const batch: Batch = { commands: [], paths: [] }
+    pushService(batch, accepted, '')
+    this.#configurator.apply(batch.commands, batch.paths)
+    return this.#configurator.handles.service(accepted)
+  }
+
+  /**
+   * Applies commands in their order, all or none.
+   *
+   * @throws DirectorError with all problems as `issues`; their fields begin with `commands[N]`
+   */
+  apply(commands: readonly Command[]): Version {
+    const accepted = checked(commandsCheck, commands, new Problems(), 'commands')
+    const paths = accepted.map((_, index) => `commands[${index}]`)
+    return this.#configurator.apply(accepted, paths)
+  }
+
+  /**
+   * Changes global settings; what is absent stays.
+   *
+   * @throws DirectorError `ERR_DIRECTOR_OUT_OF_RANGE`, `ERR_DIRECTOR_INVALID_OPTIONS`
+   */
+  set(settings: Settings): Version {
+    const accepted = checked(settingsCheck, settings, new Problems())
+    return this.#configurator.apply([{ type: 'settings', settings: accepted }], [''])
+  }
+
+  /**
+   * Defines what carries a mark, in place of an earlier definition; no matches forget the mark.
+   *
+   * @throws DirectorError `ERR_DIRECTOR_OUT_OF_RANGE`, `ERR_DIRECTOR_INVALID_OPTIONS`, `ERR_DIRECTOR_INVALID_ADDRESS`
+   */
+  defineMark(mark: number, matches: readonly MarkMatch[]): Version {
+    const problems = new Problems()
+    const acceptedMark = markCheck(mark, 'mark', problems) ?? mark
+    const accepted = checked(markMatches, matches, problems, 'matches')
+    return this.#configurator.apply([{ type: 'define-mark', mark: acceptedMark, matches: accepted }], [''])
+  }
+
+  /** Removes all services and marks. */
+  clear(): Version {
+    return this.#configurator.apply([{ type: 'clear' }], [''])
+  }
+
+  /** @internal */
+  protected begin(batch: Batch): void {
+    if (batch.commands.length > 0) this.#configurator.apply(batch.commands, batch.paths)
+  }
+
+  /** @internal */
+  protected tellAll(events: readonly CoreEvent[]): void {
+    for (const event of events) this.tellCore(event)
+  }
+
+  /** @internal */
+  protected tellCore(event: CoreEvent): void {
+    switch (event.type) {
+      case 'adopted': {
+        const { type: _, ...rest } = event
+        return this.tell('adopted', rest)
+      }
+      case 'server-idle':
+        return this.tell('serverDrained', { service: event.service, server: event.server })
+      case 'interface-down':
+        return this.tell('interfaceDown', { interface: event.interface })
+      case 'interface-up':
+        return this.tell('interfaceUp', { interface: event.interface })
+      case 'lost':
+        return this.tell('eventsLost', { count: event.count })
+      case 'error':
+        return this.fail(coreError(event))
+      case 'worker-fault':
+        return this.fail(
+          new DirectorError(errorCode('worker-fault'), `worker ${event.worker}: ${event.message}`),
+        )
+      default:
+        return event satisfies never
+    }
+  }
+
+  #changed(quiesced: readonly RealServer[]): void {
+    for (const server of quiesced)
+      this.tell('serverQuiesced', { service: server.service, server: server.name })
+    this.tellAll(this.core().takeEvents())
+  }
+}

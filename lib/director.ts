@@ -1,0 +1,245 @@
+import type { CoreDirector, CoreStartOptions } from './binding/core.js'
+import { coreError, unwrap } from './binding/outcome.js'
+import type { Command, ServerKey, ServiceKey } from './command.js'
+import { ConfigurableDirector } from './configurable.js'
+import type { ConnectionFilter, ConnectionRow } from './connection.js'
+import type { DrainOptions } from './drain.js'
+import { abortedError, closedError, DirectorError } from './errors.js'
+import type { CoreEvent } from './events.js'
+import type { Explanation, Flow } from './explanation.js'
+import { KeepAlive } from './keep-alive.js'
+import { nativeAddon } from './native.js'
+import { OfflineDirector } from './offline-director.js'
+import { checked } from './options/check.js'
+import { connectionFilter, flow as flowCheck } from './options/connections.js'
+import { serviceKey } from './options/key.js'
+import type { OfflineOptions } from './options/offline.js'
+import { Problems } from './options/problems.js'
+import { checkSloppy, directorOptions, initialBatch } from './options/start.js'
+import type { DirectorOptions, Logger } from './options/start.js'
+import type { Statistics } from './snapshot.js'
+import { statisticsAt, statisticsOptions } from './statistics.js'
+import type { StatisticsOptions } from './statistics.js'
+
+const PAGE_ROWS = 1024
+const DRAIN_CHECK_MS = 200
+
+/**
+ * A running director: it takes its virtual services' packets off the interfaces and forwards them to
+ * their real servers, in threads of its own.
+ */
+export class Director extends ConfigurableDirector {
+  readonly #core: CoreDirector
+  readonly #keepAlive = new KeepAlive()
+  readonly #closing = new AbortController()
+  readonly #logger: Logger | undefined
+  #closed: Promise<void> | undefined
+  #drainTimer: NodeJS.Timeout | undefined
+
+  /** @internal */
+  private constructor(core: CoreDirector, logger: Logger | undefined) {
+    super()
+    this.#core = core
+    this.#logger = logger
+  }
+
+  /**
+   * Starts a director on some interfaces; resolves once it forwards and the host no longer sees the
+   * services' packets. It holds the event loop open until it is closed or `unref()` is called.
+   *
+   * @throws DirectorError all of `addService()` for the options; `ERR_DIRECTOR_INTERFACE_NOT_FOUND`,
+   * `ERR_DIRECTOR_INTERFACE_UNSUITABLE`, `ERR_DIRECTOR_MISSING_CAPABILITY`,
+   * `ERR_DIRECTOR_SERVICE_IN_USE`, `ERR_DIRECTOR_GUARD_FAILED`, `ERR_DIRECTOR_SOCKET`, `ERR_DIRECTOR_ABORTED`, `ERR_DIRECTOR_UNSUPPORTED_PLATFORM`,
+   * `ERR_DIRECTOR_NATIVE_NOT_FOUND`. Nothing remains on the host then.
+   */
+  static async start(options: DirectorOptions): Promise<Director> {
+    const problems = new Problems()
+    const accepted = directorOptions(options, '', problems)
+    checkSloppy(accepted, problems)
+    problems.throwIfAny()
+    return startDirector(accepted ?? options, (core, logger) => new Director(core, logger))
+  }
+
+  /**
+   * Makes a director without sockets, threads or privileges, on a virtual clock: to ask where a flow
+   * would go, to test a configuration, to replay frames.
+   *
+   * @throws DirectorError all of `addService()` for the options; `ERR_DIRECTOR_NATIVE_NOT_FOUND`
+   */
+  static offline(options: OfflineOptions = {}): OfflineDirector {
+    return new OfflineDirector(options)
+  }
+
+  /** Whether `close()` was called, or the director stopped after a fault of its own. */
+  get closed(): boolean {
+    return this.#closed !== undefined
+  }
+
+  /** Holds the event loop open, as a director does from its start. */
+  ref(): this {
+    if (!this.closed) this.#keepAlive.ref()
+    return this
+  }
+
+  /** Lets the process end although the director runs; then the kernel forgets its sockets. */
+  unref(): this {
+    this.#keepAlive.unref()
+    return this
+  }
+
+  /**
+   * Stops forwarding and undoes everything: threads, sockets, guards. A second call answers with the
+   * promise of the first. Waits on the director (`drained()`) are rejected with `ERR_DIRECTOR_CLOSED`.
+   *
+   * @throws DirectorError `ERR_DIRECTOR_GUARD_FAILED` when a guard could not be removed
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  /** Closes the director at the end of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** All counters, now. Rejects with `ERR_DIRECTOR_CLOSED` after `close()`. */
+  async snapshot(): Promise<Statistics> {
+    return unwrap(await this.core().statistics())
+  }
+
+  /**
+   * All counters at an interval, the first at once. Ends when the director is closed.
+   *
+   * @throws DirectorError `ERR_DIRECTOR_ABORTED`, `ERR_DIRECTOR_OUT_OF_RANGE`
+   */
+  statistics(options: StatisticsOptions = {}): AsyncIterableIterator<Statistics> {
+    const accepted = checked(statisticsOptions, options, new Problems())
+    this.core()
+    return statisticsAt(() => this.snapshot(), this.#closing.signal, accepted)
+  }
+
+  /**
+   * The entries of the connection table that pass a filter. The table goes on changing meanwhile:
+   * an entry that comes or goes during the listing may or may not be in it.
+   *
+   * @throws DirectorError `ERR_DIRECTOR_INVALID_OPTIONS`, `ERR_DIRECTOR_CLOSED`
+   */
+  async *connections(filter: ConnectionFilter = {}): AsyncIterableIterator<ConnectionRow> {
+    const accepted = checked(connectionFilter, filter, new Problems())
+    for (let cursor: number | null = 0; cursor !== null;) {
+      const page: { rows: readonly ConnectionRow[]; next: number | null } = unwrap(
+        await this.core().connections(accepted, cursor, PAGE_ROWS),
+      )
+      yield* page.rows
+      cursor = page.next
+    }
+  }
+
+  /** Says where the next packet of a flow goes, and why. */
+  async explain(flow: Flow): Promise<Explanation> {
+    return unwrap(await this.core().explain(checked(flowCheck, flow, new Problems())))
+  }
+
+  /** Sets the counters of a service, or of everything, to zero. */
+  async zero(service?: ServiceKey): Promise<void> {
+    const key = service === undefined ? null : checked(serviceKey, service, new Problems(), 'service')
+    unwrap(await this.core().zero(key))
+  }
+
+  /** @internal */
+  protected override core(): CoreDirector {
+    if (this.closed) throw closedError()
+    return this.#core
+  }
+
+  /** @internal */
+  protected override drainedWait(
+    service: ServiceKey,
+    server: ServerKey,
+    options: DrainOptions,
+  ): Promise<void> {
+    this.core()
+    const drained = this.drains.wait(service, server, options)
+    void this.#checkDrains()
+    this.#drainTimer ??= setInterval(() => void this.#checkDrains(), DRAIN_CHECK_MS).unref()
+    return drained
+  }
+
+  /** @internal */
+  takeEvents(): void {
+    if (!this.closed) this.tellAll(this.#core.takeEvents())
+  }
+
+  /** @internal */
+  protected override tellCore(event: CoreEvent): void {
+    if (event.type === 'interface-down') this.#logger?.warn(`interface ${event.interface} is down`)
+    if (event.type === 'interface-up') this.#logger?.warn(`interface ${event.interface} is up`)
+    if (event.type === 'error' || event.type === 'worker-fault') this.#logger?.error(event.message)
+    super.tellCore(event)
+    if (event.type === 'server-idle') void this.#checkDrains()
+    // The core has stopped its threads by then; what is left is to undo the rest.
+    if (event.type === 'worker-fault') this.close().catch((error: DirectorError) => this.fail(error))
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort()
+    clearInterval(this.#drainTimer)
+    this.drains.fail(closedError)
+    try {
+      const outcome = await this.#core.close()
+      if ('error' in outcome) throw coreError(outcome.error)
+    } finally {
+      this.#keepAlive.end()
+      this.#logger?.info('the director has closed')
+      this.tell('close')
+    }
+  }
+
+  async #checkDrains(): Promise<void> {
+    if (this.drains.idle) {
+      clearInterval(this.#drainTimer)
+      this.#drainTimer = undefined
+    } else if (!this.closed) {
+      const snapshot = await this.snapshot().catch(() => undefined)
+      if (snapshot) this.drains.check(snapshot)
+    }
+  }
+}
+
+/** Starts the core; an abort meanwhile closes what was started before it is told. */
+async function startDirector(
+  options: DirectorOptions,
+  make: (core: CoreDirector, logger: Logger | undefined) => Director,
+): Promise<Director> {
+  const { signal, logger } = options
+  if (signal?.aborted) throw abortedError('Director.start()', signal)
+  if (process.platform !== 'linux') throw unsupported()
+  const { commands, paths } = initialBatch(options)
+  const made: { director?: Director } = {}
+  const { BindingDirector } = nativeAddon()
+  const core = new BindingDirector(() => made.director?.takeEvents())
+  unwrap(await core.start(coreOptions(options, commands)), paths)
+  if (signal?.aborted) {
+    await core.close()
+    throw abortedError('Director.start()', signal)
+  }
+  logger?.info(`a director runs on ${options.interfaces.join(', ')}`)
+  const director = make(core, logger)
+  made.director = director
+  // What happened before there was anybody to tell; listeners get a turn to be added.
+  setImmediate(() => director.takeEvents())
+  return director
+}
+
+function coreOptions(options: DirectorOptions, services: readonly Command[]): CoreStartOptions {
+  const { interfaces, workers, connections, ringFrames, answerNeighbours, promiscuous } = options
+  const optional = { workers, connections, ringFrames, answerNeighbours, promiscuous }
+  const given = Object.entries(optional).filter(([, value]) => value !== undefined)
+  return { interfaces, services, ...Object.fromEntries(given) }
+}
+
+function unsupported(): DirectorError {
+  const message = `a live director needs Linux, this is ${process.platform}; Director.offline() works everywhere`
+  return new DirectorError('ERR_DIRECTOR_UNSUPPORTED_PLATFORM', message)
+}

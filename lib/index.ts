@@ -1,0 +1,55 @@
+export type {
+  AddressServiceKey,
+  Command,
+  Family,
+  ForwardingMethod,
+  MarkMatch,
+  MarkServiceKey,
+  Persistence,
+  Protocol,
+  SchedulerFlag,
+  SchedulerName,
+  ServerKey,
+  ServerSpec,
+  ServiceAttributes,
+  ServiceKey,
+  ServiceSpec,
+  Settings,
+} from './command.js'
+export { ConfigurableDirector } from './configurable.js'
+export type { ConnectionFilter, ConnectionRow } from './connection.js'
+export { Director } from './director.js'
+export type { DrainOptions } from './drain.js'
+export { DirectorError, isDirectorError } from './errors.js'
+export type { DirectorErrorCode, Issue } from './errors.js'
+export type {
+  AdoptedEvent,
+  AdoptionCause,
+  DirectorEvents,
+  InterfaceEvent,
+  LostEvent,
+  ServerEvent,
+} from './events.js'
+export type { Explanation, Flow, ScheduleExplanation, ServerReference } from './explanation.js'
+export { nativeInfo } from './native.js'
+export type { NativeInfo } from './native.js'
+export { OfflineDirector } from './offline-director.js'
+export type { OfflineOptions } from './options/offline.js'
+export type { ServerEdit, ServerOptions } from './options/server.js'
+export type { SchedulerOptions, ServiceEdit, ServiceOptions } from './options/service.js'
+export type { CommonOptions, DirectorOptions, Logger, SloppyOptions } from './options/start.js'
+export { RealServer } from './real-server.js'
+export type {
+  NamedCounter,
+  ServerConfiguration,
+  ServerSnapshot,
+  ServiceConfiguration,
+  ServiceIdentity,
+  ServiceSnapshot,
+  Statistics,
+  Traffic,
+  Version,
+} from './snapshot.js'
+export type { StatisticsOptions } from './statistics.js'
+export type { FrameMeta, HopOptions, OfflineResult, OutgoingFrame, VerdictServer } from './verdict.js'
+export { VirtualService } from './virtual-service.js'

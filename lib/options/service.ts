@@ -1,0 +1,85 @@
+import type {
+  Persistence,
+  SchedulerFlag,
+  SchedulerName,
+  ServiceAttributes,
+  ServiceKey,
+  ServiceSpec,
+} from '../command.js'
+import { arrayOf, flag, integer, object, oneOf, orNull } from './check.js'
+import type { Check, Fields } from './check.js'
+import { addressKeyFields, markKeyFields, saysMark } from './key.js'
+import { serverSpec } from './server.js'
+import type { ServerOptions } from './server.js'
+
+/** Flags are of the `sh` scheduler only. */
+export type SchedulerOptions =
+  | { readonly scheduler: 'sh'; readonly flags?: readonly SchedulerFlag[] }
+  | { readonly scheduler?: 'rr'; readonly flags?: readonly [] }
+
+/** What `VirtualService.edit()` accepts: what is absent stays as it is, `null` takes a setting away. */
+export interface ServiceEdit {
+  /** Scheduler; another one starts without flags. */
+  readonly scheduler?: SchedulerName | null
+  /** Flags of the scheduler, all of them. */
+  readonly flags?: readonly SchedulerFlag[]
+  /** Whether mid-stream packets may create connections; `null` for the global setting. */
+  readonly sloppy?: boolean | null
+  /** Client stickiness; `null` for none. */
+  readonly persistence?: Persistence | null
+  /** One-packet scheduling. */
+  readonly onePacket?: boolean
+}
+
+/** What `addService()` accepts. */
+export type ServiceOptions = ServiceKey &
+  SchedulerOptions &
+  Omit<ServiceAttributes, 'scheduler' | 'flags'> & {
+    /** Servers to add at once, in this order; the last one ends up first in the list, as with `ipvsadm`. */
+    readonly servers?: readonly ServerOptions[]
+  }
+
+/** A service as the core takes it, with its servers beside it. */
+export type ServiceWithServers = ServiceSpec & { readonly servers?: readonly ServerOptions[] }
+
+const persistence = object<Persistence>(
+  { timeoutSeconds: integer(1, 2_678_400), prefixLength: integer(1, 128) },
+  ['timeoutSeconds'],
+)
+
+const attributes: Fields<ServiceAttributes> = {
+  scheduler: oneOf('sh', 'rr'),
+  flags: arrayOf(oneOf('sh-port', 'sh-fallback'), 0, 2),
+  sloppy: flag,
+  persistence,
+  onePacket: flag,
+}
+
+/** A check of an object that a service's identity is part of. */
+function keyed<T extends object>(rest: object): Check<T> {
+  const byAddress = { ...addressKeyFields, ...rest } as unknown as Fields<T>
+  const byMark = { ...markKeyFields, ...rest } as unknown as Fields<T>
+  const addressed = object<T>(byAddress, ['protocol', 'address', 'port'] as (keyof T & string)[])
+  const marked = object<T>(byMark, ['mark', 'family'] as (keyof T & string)[])
+  return (value, path, problems) => (saysMark(value) ? marked : addressed)(value, path, problems)
+}
+
+/** A whole virtual service without servers. */
+export const serviceSpec: Check<ServiceSpec> = keyed<ServiceSpec>(attributes)
+
+/** A whole virtual service with its servers. */
+export const serviceOptions: Check<ServiceWithServers> = keyed<ServiceWithServers>({
+  ...attributes,
+  servers: arrayOf(serverSpec),
+})
+
+/** Changes of a virtual service. */
+export const serviceEdit: Check<ServiceEdit> = object<ServiceEdit>(
+  {
+    ...attributes,
+    scheduler: orNull(attributes.scheduler),
+    sloppy: orNull(attributes.sloppy),
+    persistence: orNull(attributes.persistence),
+  },
+  [],
+)

@@ -1,0 +1,22 @@
+import type { Settings } from '../command.js'
+import { flag, integer, object } from './check.js'
+import type { Check } from './check.js'
+
+const seconds = integer(1, 2_678_400)
+
+/** Changes of the global settings. */
+export const settings: Check<Settings> = object<Settings>(
+  {
+    sloppyTcp: flag,
+    sloppySctp: flag,
+    scheduleIcmp: flag,
+    expireNodestConn: flag,
+    expireQuiescentTemplate: flag,
+    connReuseMode: integer(0, 3),
+    tcpTimeoutSeconds: seconds,
+    tcpFinTimeoutSeconds: seconds,
+    udpTimeoutSeconds: seconds,
+    icmpErrorsPerSecond: integer(0, 4_294_967_295),
+  },
+  [],
+)

@@ -1,0 +1,127 @@
+import type {
+  Family,
+  ForwardingMethod,
+  Persistence,
+  Protocol,
+  SchedulerFlag,
+  SchedulerName,
+} from './command.js'
+
+/** Number of a configuration and digest of its content. Directors of equal digests place new connections alike. */
+export interface Version {
+  /** Counts the accepted changes, from 0. */
+  readonly number: number
+  /** 16 hexadecimal digits over everything that decides where connections go, server order included. */
+  readonly digest: string
+}
+
+/** Traffic counters, as `ipvsadm -L --stats` prints them. All grow only and are exact below 2^53. */
+export interface Traffic {
+  /** Connections scheduled. */
+  readonly connections: number
+  /** Packets from clients. */
+  readonly inPackets: number
+  /** Packets from servers; 0 for direct routing. */
+  readonly outPackets: number
+  /** Octets from clients, IP headers included. */
+  readonly inOctets: number
+  /** Octets from servers, IP headers included. */
+  readonly outOctets: number
+}
+
+/** A counter with the stable name of what it counts. */
+export interface NamedCounter {
+  /** Stable name, for example `no-service`. */
+  readonly name: string
+  /** How often. */
+  readonly count: number
+}
+
+/** A real server as configured. */
+export interface ServerConfiguration {
+  /** Address. */
+  readonly address: string
+  /** Port that it is spoken to. */
+  readonly port: number
+  /** Relative share of new connections; 0 when quiesced. */
+  readonly weight: number
+  /** Forwarding method. */
+  readonly forwarding: ForwardingMethod
+  /** Connections at which it counts as overloaded; 0 for never. */
+  readonly upperThreshold: number
+  /** Connections below which it recovers; 0 for 3/4 of the upper. */
+  readonly lowerThreshold: number
+}
+
+/** A real server as configured and as observed. */
+export interface ServerSnapshot extends ServerConfiguration {
+  /** Number of the server while anything remembers it. */
+  readonly id: number
+  /** Connections in active states. */
+  readonly activeConnections: number
+  /** Connections in inactive states. */
+  readonly inactiveConnections: number
+  /** Persistence templates. */
+  readonly persistentConnections: number
+  /** Whether the upper threshold was reached. */
+  readonly overloaded: boolean
+  /** Counters. */
+  readonly traffic: Traffic
+}
+
+/** Identity of a service, as snapshots carry it. */
+export type ServiceIdentity =
+  | { readonly protocol: Protocol; readonly address: string; readonly port: number }
+  | { readonly mark: number; readonly family: Family }
+
+/** A virtual service as configured, without its servers. */
+export type ServiceConfiguration = ServiceIdentity & {
+  /** Scheduler; null for none. */
+  readonly scheduler: SchedulerName | null
+  /** Flags of the scheduler. */
+  readonly flags: readonly SchedulerFlag[]
+  /** Whether mid-stream packets may create connections; null for the global setting. */
+  readonly sloppy: boolean | null
+  /** Client stickiness; null for none. */
+  readonly persistence: Persistence | null
+  /** One-packet scheduling. */
+  readonly onePacket: boolean
+}
+
+/** A virtual service as configured and as observed. */
+export type ServiceSnapshot = ServiceConfiguration & {
+  /** Servers in list order: the newest first, as schedulers walk them. */
+  readonly servers: readonly ServerSnapshot[]
+  /** Counters. */
+  readonly traffic: Traffic
+  /** Connections adopted mid-stream, by cause. */
+  readonly adopted: readonly NamedCounter[]
+  /** New connections that `sh-fallback` moved off an unavailable server. */
+  readonly movedByFallback: number
+  /** New connections refused because no server could take them. */
+  readonly refused: number
+}
+
+/** Everything counted, at one moment. */
+export interface Statistics {
+  /** The configuration that the numbers belong to. */
+  readonly version: Version
+  /** Services, in the order they were added. */
+  readonly services: readonly ServiceSnapshot[]
+  /** Totals. */
+  readonly traffic: Traffic
+  /** Frames forwarded. */
+  readonly forwarded: number
+  /** Frames left to the host, by reason. */
+  readonly passed: readonly NamedCounter[]
+  /** Frames dropped, by reason. */
+  readonly dropped: readonly NamedCounter[]
+  /** Frames answered by the director itself, by reason. */
+  readonly replied: readonly NamedCounter[]
+  /** Entries in the connection table, templates included. */
+  readonly connections: number
+  /** Entries the table can hold. */
+  readonly connectionLimit: number
+  /** New connections placed without an entry because the table was full. */
+  readonly placedWithoutEntry: number
+}

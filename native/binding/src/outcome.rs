@@ -1,0 +1,53 @@
+//! Answers to JavaScript: a value, or why there is none.
+
+use engine::command::Issue;
+use napi::{Error, Result, Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// A refusal: its stable code, what to do, and the problems of commands.
+#[derive(Debug, Serialize)]
+pub(crate) struct Refusal {
+    code: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    issues: Vec<Issue>,
+}
+
+impl Refusal {
+    /// A refusal without problems of commands.
+    pub(crate) const fn new(code: &'static str, message: String) -> Self {
+        Self { code, message, issues: Vec::new() }
+    }
+}
+
+impl From<Vec<Issue>> for Refusal {
+    fn from(issues: Vec<Issue>) -> Self {
+        Self { code: "invalid-options", message: "commands were refused".to_owned(), issues }
+    }
+}
+
+/// `{ value }` or `{ error }`.
+pub(crate) fn outcome<T: Serialize>(result: std::result::Result<T, Refusal>) -> Result<Value> {
+    Ok(match result {
+        Ok(value) => json!({ "value": to_json(&value)? }),
+        Err(refusal) => json!({ "error": to_json(&refusal)? }),
+    })
+}
+
+/// A value as JavaScript gets it.
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| internal(&error))
+}
+
+/// A value as JavaScript gave it. The TypeScript side has checked its shape.
+pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> std::result::Result<T, Refusal> {
+    serde_json::from_value(value)
+        .map_err(|error| Refusal::new("invalid-options", error.to_string()))
+}
+
+/// The exception for what only a defect of the package can cause.
+pub(crate) fn internal(error: &dyn std::fmt::Display) -> Error {
+    Error::new(Status::GenericFailure, error.to_string())
+}

@@ -1,0 +1,72 @@
+// An addon without a core: it records what it is told and answers what the test says.
+const { version } = require('../../../package.json')
+
+const directors = []
+
+class BindingDirector {
+  constructor(wake) {
+    this.wake = wake
+    this.commands = []
+    this.services = []
+    this.events = []
+    this.closed = 0
+    this.started = Promise.resolve({ value: null })
+    this.ended = Promise.resolve({ value: null })
+    this.refusal = undefined
+    directors.push(this)
+    BindingDirector.onMake?.(this)
+  }
+
+  start(options) {
+    this.options = options
+    return this.started
+  }
+
+  apply(commands) {
+    if (this.refusal) return { error: this.refusal }
+    this.commands.push(...commands)
+    return { value: { number: this.commands.length, digest: '0'.repeat(16) } }
+  }
+
+  configuration() {
+    return {
+      version: { number: 0, digest: '0'.repeat(16) },
+      services: this.services,
+      settings: {},
+      marks: [],
+    }
+  }
+
+  takeEvents() {
+    return this.events.splice(0)
+  }
+
+  async statistics() {
+    return { value: { services: this.services, connections: 0 } }
+  }
+
+  async connections(_filter, cursor, limit) {
+    const rows = Array.from({ length: limit }, (_, index) => ({ client: `192.0.2.1:${cursor + index}` }))
+    return { value: { rows, next: cursor === 0 ? limit : null } }
+  }
+
+  async explain(flow) {
+    return { value: { flow } }
+  }
+
+  async zero() {
+    return { value: null }
+  }
+
+  close() {
+    this.closed += 1
+    return this.ended
+  }
+
+  tell(...events) {
+    this.events.push(...events)
+    this.wake()
+  }
+}
+
+module.exports = { version: () => version, BindingDirector, directors }
