@@ -14,6 +14,7 @@ impl Configuration {
     /// The configuration after `commands`, in their order. An empty batch changes nothing.
     ///
     /// Thresholds live with the load that configurations share: changed ones take effect at once.
+    /// Whoever goes back to this configuration calls [`Self::enforce_thresholds`] on it.
     ///
     /// # Errors
     ///
@@ -47,9 +48,7 @@ impl Draft {
             let service = Arc::make_mut(service);
             service.placement = Placement::build(service.spec.scheduler, &service.servers);
             service.digest = version::service(service);
-            for server in &service.servers {
-                server.load.set_thresholds(server.upper_threshold, server.lower_threshold);
-            }
+            service.enforce_thresholds();
             // Most changes move nobody: the numbers stay shared then.
             if !next.roster.knows(service) {
                 Arc::make_mut(&mut next.roster).place(service);

@@ -190,6 +190,12 @@ impl Configuration {
         next
     }
 
+    /// Makes the shared loads follow this configuration's thresholds again, after one made from it
+    /// was given up. [`Self::apply`] does this for the configuration it makes.
+    pub fn enforce_thresholds(&self) {
+        self.services().for_each(|service| service.enforce_thresholds());
+    }
+
     fn next_serial(&mut self) -> u64 {
         self.serial += 1;
         self.serial

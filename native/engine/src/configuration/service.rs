@@ -60,6 +60,13 @@ impl Service {
             (server.address, server.port) == (key.address, port)
         })
     }
+
+    /// Makes the loads of the servers follow the thresholds given here.
+    pub(super) fn enforce_thresholds(&self) {
+        for server in &self.servers {
+            server.load.set_thresholds(server.upper_threshold, server.lower_threshold);
+        }
+    }
 }
 
 /// Address family of a service's clients.
