@@ -12,15 +12,18 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 #[must_use]
 pub fn sum(bytes: &[u8]) -> u32 {
     // RFC 1071 §2(B): the sum may be taken in any byte order and swapped at the end.
-    let (chunks, rest) = bytes.as_chunks::<8>();
+    let (chunks, mut rest) = bytes.as_chunks::<8>();
     let mut total = chunks.iter().fold(0, |total: u64, chunk| add_word(total, *chunk));
-    if !rest.is_empty() {
-        let mut last = [0; 8];
-        for (place, octet) in last.iter_mut().zip(rest) {
-            *place = *octet;
-        }
-        total = add_word(total, last);
+    if let Some((four, behind)) = rest.split_first_chunk::<4>() {
+        total += u64::from(u32::from_ne_bytes(*four));
+        rest = behind;
     }
+    total += match *rest {
+        [a, b, c] => pair(a, b) + pair(c, 0),
+        [a, b] => pair(a, b),
+        [a] => pair(a, 0),
+        _ => 0,
+    };
     u32::from(u16::from_be(fold_u64(total)))
 }
 
@@ -29,6 +32,11 @@ pub fn sum(bytes: &[u8]) -> u32 {
 const fn add_word(total: u64, chunk: [u8; 8]) -> u64 {
     let word = u64::from_ne_bytes(chunk);
     total + (word & 0xffff_ffff) + (word >> 32)
+}
+
+#[inline]
+const fn pair(a: u8, b: u8) -> u64 {
+    u16::from_ne_bytes([a, b]) as u64
 }
 
 #[inline]

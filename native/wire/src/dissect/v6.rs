@@ -7,31 +7,56 @@ use super::{
 };
 use crate::field::{array_at, tail};
 use crate::ipv6::HEADER_LEN;
-use crate::ipv6::extension::{self, FragmentHeader};
+use crate::ipv6::extension::{self, FragmentHeader, UpperLayer};
 use crate::protocol;
 
 #[inline]
 pub(super) fn dissect(frame: &[u8], l3: usize) -> Result<IpFrame, Malformed> {
     let packet = tail(frame, l3);
     let header = packet.first_chunk::<HEADER_LEN>().ok_or(Malformed::Truncated)?;
-    let [version, _, _, _, p0, p1, next_header, hop_limit, ..] = *header;
+    let [version, _, _, _, p0, p1, next_header, ..] = *header;
     if version >> 4 != 6 {
         return Err(Malformed::BadHeader);
     }
     let payload_field = u16::from_be_bytes([p0, p1]);
     let payload_len = payload_len(payload_field, next_header, packet.len() - HEADER_LEN)?;
     let start = l3 + HEADER_LEN;
-    let end = start + payload_len;
-    let payload = frame.get(start..end).unwrap_or_default();
-    let behind = extension::walk(payload, next_header)?;
+    let payload = frame.get(start..start + payload_len).unwrap_or_default();
+    if extension::is_extension(next_header) {
+        behind_extensions(l3, header, payload)
+    } else {
+        assemble(l3, header, payload, UpperLayer::directly(next_header))
+    }
+}
+
+#[cold]
+fn behind_extensions(
+    l3: usize,
+    header: &[u8; HEADER_LEN],
+    payload: &[u8],
+) -> Result<IpFrame, Malformed> {
+    let [_, _, _, _, _, _, next_header, ..] = *header;
+    assemble(l3, header, payload, extension::walk(payload, next_header)?)
+}
+
+// Always inlined: without extension headers most of `behind` is constant.
+#[inline(always)]
+fn assemble(
+    l3: usize,
+    header: &[u8; HEADER_LEN],
+    payload: &[u8],
+    behind: UpperLayer,
+) -> Result<IpFrame, Malformed> {
+    let [_, _, _, _, _, _, _, hop_limit, ..] = *header;
     let source = Ipv6Addr::from(array_at(header, 8).unwrap_or([0; 16]));
     let destination = Ipv6Addr::from(array_at(header, 24).unwrap_or([0; 16]));
     check_source(source, behind.protocol)?;
-    let fragment = fragment(behind.fragment, payload_len - behind.offset)?;
+    let fragment = fragment(behind.fragment, payload.len() - behind.offset)?;
+    let start = l3 + HEADER_LEN;
     Ok(IpFrame {
         l3,
         l4: start + behind.offset,
-        end,
+        end: start + payload.len(),
         source: source.into(),
         destination: destination.into(),
         hop_limit,

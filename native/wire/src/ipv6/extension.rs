@@ -32,6 +32,14 @@ pub struct UpperLayer {
     pub hop_by_hop: bool,
 }
 
+impl UpperLayer {
+    /// The upper layer directly behind the fixed header.
+    #[inline]
+    pub(crate) const fn directly(protocol: u8) -> Self {
+        Self { protocol, offset: 0, fragment: None, hop_by_hop: false }
+    }
+}
+
 /// Walks the extension headers at the start of `payload`, the first of which is `next_header`. A
 /// later fragment ends the walk at its payload.
 ///
@@ -39,14 +47,30 @@ pub struct UpperLayer {
 /// [`Malformed::Truncated`] if a header is not all there; [`Malformed::BadHeader`] for hop-by-hop
 /// options that are not first, or more than [`HEADERS_MAX`] headers; [`Malformed::BadOption`] for a
 /// source route that is still to be followed (RFC 5095).
-#[inline]
 pub fn walk(payload: &[u8], next_header: u8) -> Result<UpperLayer, Malformed> {
-    let upper = UpperLayer { protocol: next_header, offset: 0, fragment: None, hop_by_hop: false };
-    if is_extension(next_header) { walk_headers(payload, upper) } else { Ok(upper) }
+    let mut upper = UpperLayer::directly(next_header);
+    let mut walked = 0;
+    while is_extension(upper.protocol) {
+        if walked == HEADERS_MAX {
+            return Err(Malformed::BadHeader);
+        }
+        walked += 1;
+        // Every extension header is at least eight octets long.
+        let header = array_at(payload, upper.offset).ok_or(Malformed::Truncated)?;
+        step(&mut upper, header)?;
+        if upper.offset > payload.len() {
+            return Err(Malformed::Truncated);
+        }
+        if upper.fragment.is_some_and(|fragment| fragment.offset != 0) {
+            break;
+        }
+    }
+    Ok(upper)
 }
 
+/// Whether `next_header` is an extension header [`walk`] steps over.
 #[inline]
-const fn is_extension(next_header: u8) -> bool {
+pub(crate) const fn is_extension(next_header: u8) -> bool {
     matches!(
         next_header,
         protocol::HOP_BY_HOP
@@ -55,28 +79,6 @@ const fn is_extension(next_header: u8) -> bool {
             | protocol::AUTHENTICATION
             | protocol::DESTINATION_OPTIONS
     )
-}
-
-#[cold]
-fn walk_headers(payload: &[u8], mut upper: UpperLayer) -> Result<UpperLayer, Malformed> {
-    for count in 0..=HEADERS_MAX {
-        if !is_extension(upper.protocol) {
-            return Ok(upper);
-        }
-        if count == HEADERS_MAX {
-            break;
-        }
-        // Every extension header is at least eight octets long.
-        let header = array_at(payload, upper.offset).ok_or(Malformed::Truncated)?;
-        step(&mut upper, header)?;
-        if upper.offset > payload.len() {
-            return Err(Malformed::Truncated);
-        }
-        if upper.fragment.is_some_and(|fragment| fragment.offset != 0) {
-            return Ok(upper);
-        }
-    }
-    Err(Malformed::BadHeader)
 }
 
 /// Steps over one extension header, of which `header` are the first octets.
