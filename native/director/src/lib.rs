@@ -10,6 +10,7 @@ mod events;
 mod exposure;
 mod forget;
 pub mod hops;
+pub mod live;
 mod merge;
 pub mod offline;
 pub mod pending;

@@ -76,8 +76,11 @@ impl<O: Outside> InForce<O> {
         let both = self.exposure.union(&wanted);
         let done = if both == self.exposure { Ok(()) } else { self.outside.expose(&both) };
         if let Err(error) = done.and_then(|()| self.switch(next)) {
-            if both != self.exposure {
-                self.expose_again();
+            // The error that led here is the one to be told to the caller.
+            if both != self.exposure
+                && let Err(error) = self.expose_again()
+            {
+                self.outside.report(&error);
             }
             return Err(error);
         }
@@ -100,11 +103,12 @@ impl<O: Outside> InForce<O> {
         new.map(|one| outside.claim(&one).map(|claim| (one, claim))).collect()
     }
 
-    /// Undoes an extension. The error that led here is the one to be told to the caller.
-    fn expose_again(&mut self) {
-        if let Err(error) = self.outside.expose(&self.exposure) {
-            self.outside.report(&error);
-        }
+    /// Does to the outside once more what was done for the configuration in force.
+    ///
+    /// # Errors
+    /// When the outside fails.
+    pub(crate) fn expose_again(&mut self) -> Result<(), ApplyError> {
+        self.outside.expose(&self.exposure)
     }
 
     /// Gives back what is no longer served. The change is in force whether or not that works: what

@@ -80,6 +80,7 @@ pub struct Outgoing<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct InterfaceCounters {
     /// The interface.
+    #[serde(rename = "index")]
     pub interface: InterfaceId,
     /// Frames that reached the director.
     pub received: Counter,

@@ -1,0 +1,159 @@
+//! What a change of the configuration does to the host: claims, guards, filters, workers.
+
+use std::sync::{Arc, PoisonError, Weak};
+
+use afpacket::classifier::Classifier;
+use afpacket::guard::Found;
+use afpacket::netlink::Netlink;
+use afpacket::{Claim, ClaimError, Guard};
+use engine::configuration::Configuration;
+
+use super::Shared;
+use super::ownership::{self, Ownership};
+use crate::clock::Clock;
+use crate::error::ApplyError;
+use crate::event::Event;
+use crate::events::EventSender;
+use crate::exposure::{Exposed, Exposure};
+use crate::query::Query;
+use crate::transaction::Outside;
+use crate::worker::WorkerCommand;
+
+/// An interface the services' traffic comes in by.
+#[derive(Debug)]
+struct Guarded {
+    name: String,
+    guard: Guard,
+    /// Left by dead directors. They go once our own guard is in place: until then they keep the
+    /// host from answering for the services of a director that was killed.
+    orphans: Vec<Found>,
+}
+
+/// The host, as far as it is ours. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Host {
+    guarded: Vec<Guarded>,
+    netlink: Netlink,
+    ownership: Ownership,
+    shared: Weak<Shared>,
+    clock: Clock,
+    events: EventSender,
+}
+
+impl Host {
+    pub(super) const fn new(
+        netlink: Netlink,
+        ownership: Ownership,
+        shared: Weak<Shared>,
+        clock: Clock,
+        events: EventSender,
+    ) -> Self {
+        Self { guarded: Vec::new(), netlink, ownership, shared, clock, events }
+    }
+
+    /// Gets ready to keep traffic of an interface from the host.
+    pub(super) fn guard(&mut self, name: &str, interface: u32) -> Result<(), ApplyError> {
+        let orphans = ownership::orphans(&mut self.netlink, interface);
+        let guard = Guard::install(&mut self.netlink, interface, self.ownership.id());
+        let guard = guard.map_err(|error| guard_failed(name, &error))?;
+        self.guarded.push(Guarded { name: name.to_owned(), guard, orphans });
+        Ok(())
+    }
+
+    /// The interfaces whose guard somebody else has removed.
+    pub(super) fn unguarded(&mut self) -> Vec<String> {
+        let Self { guarded, netlink, .. } = self;
+        let missing = guarded.iter().filter(|guarded| {
+            // A kernel that does not answer says nothing about the guard.
+            !guarded.guard.is_in_place(netlink).unwrap_or(true)
+        });
+        missing.map(|guarded| guarded.name.clone()).collect()
+    }
+
+    fn set_guards(&mut self, classifier: &Classifier) -> Result<(), ApplyError> {
+        let Self { guarded, netlink, .. } = self;
+        for Guarded { name, guard, orphans } in guarded {
+            guard.set(netlink, classifier).map_err(|error| guard_failed(name, &error))?;
+            for orphan in orphans.drain(..) {
+                // Gone already, or kept by the kernel: it drops what we drop, or what nobody serves.
+                drop(orphan.remove(netlink));
+            }
+        }
+        Ok(())
+    }
+
+    fn set_filters(&self, shared: &Shared, classifier: Classifier) -> Result<(), ApplyError> {
+        let classifier = Arc::new(classifier);
+        let filter = |query| WorkerCommand::Filter(Arc::clone(&classifier), query);
+        for result in shared.workers.request_all(filter)? {
+            result.map_err(|error| ApplyError::FilterFailed { message: error.to_string() })?;
+        }
+        Ok(())
+    }
+
+    fn shared(&self) -> Result<Arc<Shared>, ApplyError> {
+        self.shared.upgrade().ok_or(ApplyError::Closed)
+    }
+}
+
+impl Outside for Host {
+    type Claim = Vec<Claim>;
+
+    fn claim(&mut self, exposed: &Exposed) -> Result<Vec<Claim>, ApplyError> {
+        let claim = |guarded: &Guarded| {
+            let claim = Claim::acquire(&exposed.claim(guarded.guard.interface()));
+            claim.map_err(|error| match error {
+                ClaimError::Taken { .. } => ApplyError::ServiceInUse {
+                    service: exposed.to_string(),
+                    interface: guarded.name.clone(),
+                },
+                other => ApplyError::FilterFailed { message: other.to_string() },
+            })
+        };
+        self.guarded.iter().map(claim).collect()
+    }
+
+    fn expose(&mut self, exposure: &Exposure) -> Result<(), ApplyError> {
+        let classifier = Classifier::new(exposure.matches());
+        self.set_guards(&classifier)?;
+        self.set_filters(&*self.shared()?, classifier)
+    }
+
+    fn switch(&mut self, configuration: &Arc<Configuration>) -> Result<(), ApplyError> {
+        let shared = self.shared()?;
+        let answers = {
+            // Held until every worker has the new table in its queue, so that no older table, made
+            // for the servers of before, can come in behind it.
+            let mut resolver = shared.resolver.lock().unwrap_or_else(PoisonError::into_inner);
+            let hops = resolver.follow(configuration, self.clock.now());
+            shared.workers.send_all(|query: Query<()>| {
+                WorkerCommand::Configure(Arc::clone(configuration), Arc::clone(&hops), query)
+            })?
+        };
+        answers.wait().map(drop)
+    }
+
+    fn report(&mut self, error: &ApplyError) {
+        self.events.send(Event::Error { code: error.code(), message: error.to_string() });
+        self.events.flush();
+    }
+}
+
+impl Drop for Host {
+    /// Removes the guards by the socket of their own network namespace: the calling thread may be
+    /// in another one by now.
+    fn drop(&mut self) {
+        let Self { guarded, netlink, .. } = self;
+        for Guarded { guard, orphans, .. } in guarded.drain(..) {
+            for orphan in orphans {
+                // Nobody is left to hear of failures; the next director finds what stays.
+                drop(orphan.remove(netlink));
+            }
+            drop(guard.remove(netlink));
+        }
+    }
+}
+
+fn guard_failed(interface: &str, error: &dyn std::error::Error) -> ApplyError {
+    ApplyError::GuardFailed { interface: interface.to_owned(), message: error.to_string() }
+}

@@ -1,0 +1,239 @@
+//! A director on the network: threads, packet sockets, guard, neighbours.
+//!
+//! Workers share nothing but the load of the servers; each has its own engine and its own sockets.
+//! One control thread follows the kernel's routes and neighbours and hands events on. Commands and
+//! questions come from any thread.
+
+mod control;
+mod host;
+mod options;
+mod ownership;
+mod resolver;
+mod start;
+mod workers;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use afpacket::Waker;
+use engine::command::{Command, ServiceKey};
+use engine::configuration::Configuration;
+use engine::snapshot::{
+    ConnectionFilter, ConnectionPage, Counter, Explanation, Flow, Statistics, Version,
+};
+use serde::Serialize;
+
+use crate::error::{ApplyError, StartError};
+use crate::event::Event;
+use crate::merge;
+use crate::pending::PendingCounters;
+use crate::port::InterfaceCounters;
+use crate::query::{Query, Question, ROWS_MAX, WorkerStatistics};
+use crate::transaction::InForce;
+
+pub use options::{Spread, StartOptions};
+
+use host::Host;
+use resolver::Resolver;
+use workers::Workers;
+
+/// What one interface has carried, over all workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PortSnapshot {
+    /// Its name; its number when it is gone.
+    pub interface: String,
+    /// The numbers.
+    #[serde(flatten)]
+    pub counters: InterfaceCounters,
+}
+
+/// Everything counted, at one moment.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LiveStatistics {
+    /// What the engines counted.
+    #[serde(flatten)]
+    pub engine: Statistics,
+    /// What the interfaces carried.
+    pub ports: Vec<PortSnapshot>,
+    /// What became of frames that had to wait for a neighbour.
+    pub pending: PendingCounters,
+    /// How often a neighbour was given up.
+    pub neighbour_failures: Counter,
+}
+
+/// What all threads of a director share.
+#[derive(Debug)]
+struct Shared {
+    /// None once the director is closed.
+    in_force: Mutex<Option<InForce<Host>>>,
+    resolver: Mutex<Resolver>,
+    workers: Workers,
+    waker: Arc<Waker>,
+    closing: AtomicBool,
+}
+
+impl Shared {
+    fn in_force(&self) -> MutexGuard<'_, Option<InForce<Host>>> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn resolver(&self) -> MutexGuard<'_, Resolver> {
+        self.resolver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the workers, then takes back what was taken from the host. Frames that arrive in
+    /// between are lost rather than answered by the host with a reset.
+    fn shut_down(&self) {
+        let in_force = self.in_force().take();
+        self.workers.stop();
+        drop(in_force);
+    }
+}
+
+/// A director at work. Dropping it closes it.
+#[derive(Debug)]
+pub struct Director {
+    shared: Arc<Shared>,
+    control: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Director {
+    /// Starts a director in the network namespace of the calling thread. `event_sink` is called
+    /// from a thread of the director and must not wait for long; it may be called until
+    /// [`Self::close`] returns.
+    ///
+    /// # Errors
+    /// When an option is wrong, an interface or a right is missing, another director serves one of
+    /// the services, or the kernel refuses; nothing is left behind then.
+    pub fn start(
+        options: StartOptions,
+        event_sink: Box<dyn Fn(Event) + Send>,
+    ) -> Result<Self, StartError> {
+        start::start(options, event_sink)
+    }
+
+    /// Changes the configuration, all commands or none. When it returns, every worker has switched.
+    ///
+    /// # Errors
+    /// What is wrong with the commands, or what kept them from being applied; nothing has changed.
+    pub fn apply(&self, commands: &[Command]) -> Result<Version, ApplyError> {
+        self.shared.in_force().as_mut().ok_or(ApplyError::Closed)?.apply(commands)
+    }
+
+    /// The configuration in force; none once the director is closed.
+    #[must_use]
+    pub fn configuration(&self) -> Option<Arc<Configuration>> {
+        self.shared.in_force().as_ref().map(|in_force| Arc::clone(&in_force.configuration))
+    }
+
+    /// Everything counted.
+    ///
+    /// # Errors
+    /// When the director is closed or a worker does not answer.
+    pub fn statistics(&self) -> Result<LiveStatistics, ApplyError> {
+        let parts = {
+            // Held so that all workers answer with the same configuration.
+            let _in_force = self.open()?;
+            self.ask(Question::Statistics)?
+        };
+        let names = self.shared.resolver().names();
+        let (mut ports, mut pending) = (Vec::new(), PendingCounters::default());
+        let mut engines = Vec::new();
+        for WorkerStatistics { engine, ports: of_worker, pending: waiting } in parts {
+            engines.push(engine);
+            ports.extend(of_worker);
+            pending.add(&waiting);
+        }
+        let name = |counters: &InterfaceCounters| {
+            let index = counters.interface.0;
+            names.get(&index).cloned().unwrap_or_else(|| index.to_string())
+        };
+        let ports = merge::ports(ports);
+        Ok(LiveStatistics {
+            engine: merge::statistics(engines).ok_or(ApplyError::Closed)?,
+            ports: ports
+                .into_iter()
+                .map(|counters| PortSnapshot { interface: name(&counters), counters })
+                .collect(),
+            pending,
+            neighbour_failures: Counter(self.shared.resolver().failures()),
+        })
+    }
+
+    /// A part of the connection tables, from `cursor` (0 at first) on: at most `limit` rows, and at
+    /// most 1024 in any case.
+    ///
+    /// # Errors
+    /// When the director is closed or a worker does not answer.
+    pub fn connections(
+        &self,
+        filter: &ConnectionFilter,
+        cursor: u32,
+        limit: usize,
+    ) -> Result<ConnectionPage, ApplyError> {
+        drop(self.open()?);
+        let workers = &self.shared.workers;
+        merge::connections(workers.len(), cursor, limit.min(ROWS_MAX), |worker, cursor, limit| {
+            let filter = filter.clone();
+            workers.ask_one(worker, |query| Question::Connections(filter, cursor, limit, query))
+        })
+    }
+
+    /// Why a flow goes where it goes: the answer of the worker that has its connection, if any has.
+    ///
+    /// # Errors
+    /// When the director is closed or a worker does not answer.
+    pub fn explain(&self, flow: &Flow) -> Result<Explanation, ApplyError> {
+        let parts = {
+            let _in_force = self.open()?;
+            self.ask(|query| Question::Explain(*flow, query))?
+        };
+        merge::explanation(parts).ok_or(ApplyError::Closed)
+    }
+
+    /// Sets the counters of a service, or of all, to zero.
+    ///
+    /// # Errors
+    /// When the director is closed or a worker does not answer.
+    pub fn zero(&self, service: Option<&ServiceKey>) -> Result<(), ApplyError> {
+        drop(self.open()?);
+        self.ask(|query| Question::Zero(service.copied(), query)).map(drop)
+    }
+
+    /// Whether the director was closed, or closed itself after a fault.
+    #[must_use]
+    pub fn closed(&self) -> bool {
+        self.shared.in_force().is_none()
+    }
+
+    /// Ends all threads and takes back what was taken from the host. May be called again.
+    pub fn close(&self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.shut_down();
+        self.shared.waker.wake();
+        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(control) = control else { return };
+        // The event sink may close the director: its thread cannot wait for its own end.
+        if control.thread().id() != thread::current().id() {
+            // A panic of the sink has already been told of; there is nothing else to learn.
+            drop(control.join());
+        }
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, Option<InForce<Host>>>, ApplyError> {
+        let in_force = self.shared.in_force();
+        if in_force.is_none() { Err(ApplyError::Closed) } else { Ok(in_force) }
+    }
+
+    fn ask<T>(&self, question: impl Fn(Query<T>) -> Question) -> Result<Vec<T>, ApplyError> {
+        self.shared.workers.ask_all(question)
+    }
+}
+
+impl Drop for Director {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

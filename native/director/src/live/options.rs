@@ -1,0 +1,153 @@
+//! What a live director is started with.
+
+use std::collections::HashSet;
+
+use afpacket::classifier::SocketAudience;
+use afpacket::{ClientHash, SocketOptions};
+use engine::Limits;
+use engine::command::Command;
+use serde::Deserialize;
+
+use crate::error::StartError;
+use crate::merge::{ENTRIES_PER_WORKER_MAX, WORKERS_MAX};
+use crate::port::AfPacketOptions;
+
+/// By what clients are spread over workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spread {
+    /// By address: keeps together what a persistent service keeps together.
+    #[default]
+    Address,
+    /// By address and port: the evenest, for few clients with many connections.
+    AddressAndPort,
+}
+
+impl Spread {
+    pub(super) const fn hash(self) -> ClientHash {
+        match self {
+            Self::Address => ClientHash::ADDRESS,
+            Self::AddressAndPort => ClientHash::AddressAndPort,
+        }
+    }
+}
+
+/// How a live director is started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StartOptions {
+    /// Names of the interfaces the services' traffic comes in by; at least one.
+    pub interfaces: Vec<String>,
+    /// Worker threads, 1..=64. Default 1.
+    pub workers: Option<u32>,
+    /// By what clients are spread over several workers. Default by address.
+    pub spread: Spread,
+    /// Frames that may wait on each interface for each worker, 1..=65536; a frame takes 68 KB so
+    /// that super-frames fit. Default 960 over all workers, at least 60 for each.
+    pub ring_frames: Option<u32>,
+    /// Entries of the connection tables, all workers together, 1024..=67108863 for each worker.
+    /// Default 1,048,576.
+    pub connections: Option<u32>,
+    /// Answer ARP requests and neighbour solicitations for the virtual addresses. Default no.
+    pub answer_neighbours: bool,
+    /// Take frames to other hardware addresses too. Default no.
+    pub promiscuous: bool,
+    /// The first commands, applied before [`super::Director::start`] returns.
+    pub services: Vec<Command>,
+}
+
+impl StartOptions {
+    pub(super) fn check(&self) -> Result<(), StartError> {
+        if self.interfaces.is_empty() {
+            return Err(invalid("interfaces", "[]", "name at least one interface"));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = self.interfaces.iter().find(|name| !seen.insert(*name)) {
+            return Err(invalid("interfaces", twice, "name each interface once"));
+        }
+        let workers_max = u32::try_from(WORKERS_MAX).unwrap_or(u32::MAX);
+        within("workers", self.workers, 1, workers_max)?;
+        within("ringFrames", self.ring_frames, 1, 65_536)?;
+        let connections_max = ENTRIES_PER_WORKER_MAX.saturating_mul(self.workers());
+        within("connections", self.connections, 1024, connections_max)
+    }
+
+    pub(super) fn workers(&self) -> u32 {
+        self.workers.unwrap_or(1)
+    }
+
+    /// Bounds of each worker's engine.
+    pub(super) fn limits(&self) -> Limits {
+        let limits = Limits::default();
+        let connections = self.connections.unwrap_or(limits.connections);
+        Limits { connections: connections.div_ceil(self.workers()), ..limits }
+    }
+
+    pub(super) fn port(&self) -> AfPacketOptions {
+        let socket = SocketOptions::default();
+        let frames = (socket.ring_frames / self.workers()).max(60);
+        AfPacketOptions {
+            socket: SocketOptions {
+                ring_frames: self.ring_frames.unwrap_or(frames),
+                promiscuous: self.promiscuous,
+                ..socket
+            },
+            audience: SocketAudience {
+                neighbours: self.answer_neighbours,
+                other_hosts: self.promiscuous,
+                ..SocketAudience::default()
+            },
+            ..AfPacketOptions::default()
+        }
+    }
+}
+
+fn within(
+    option: &'static str,
+    value: Option<u32>,
+    least: u32,
+    most: u32,
+) -> Result<(), StartError> {
+    match value {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(invalid(option, &value.to_string(), &format!("{least} to {most} are allowed")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn invalid(option: &'static str, value: &str, allowed: &str) -> StartError {
+    StartError::InvalidOption { option, value: value.to_owned(), allowed: allowed.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut StartOptions)) -> String {
+        let mut options = StartOptions { interfaces: vec!["eth0".into()], ..Default::default() };
+        assert!(options.check().is_ok());
+        change(&mut options);
+        let error = options.check().expect_err("it is out of range");
+        assert_eq!(error.code(), "invalid-options");
+        error.to_string()
+    }
+
+    #[test]
+    fn every_option_is_checked_by_name() {
+        let message = refused(|options| options.interfaces.clear());
+        assert_eq!(message, "interfaces is []: name at least one interface");
+        assert!(refused(|options| options.interfaces.push("eth0".into())).contains("eth0"));
+        assert!(refused(|options| options.workers = Some(0)).starts_with("workers is 0"));
+        assert!(refused(|options| options.workers = Some(65)).contains("1 to 64"));
+        assert!(refused(|options| options.ring_frames = Some(0)).starts_with("ringFrames"));
+        assert!(refused(|options| options.connections = Some(1)).starts_with("connections"));
+    }
+
+    #[test]
+    fn tables_are_divided_among_workers() {
+        let options =
+            StartOptions { workers: Some(3), connections: Some(10_000), ..StartOptions::default() };
+        assert_eq!(options.limits().connections, 3334);
+    }
+}

@@ -1,0 +1,49 @@
+//! Whose guard is whose: the name of this director, and what dead ones left behind.
+
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use afpacket::guard::{self, Found};
+use afpacket::netlink::Netlink;
+use afpacket::{Claim, ClaimError, Guard};
+
+/// Names tried before giving up; each is taken only by a director of another process namespace
+/// with the same process number.
+const ATTEMPTS: u32 = 1024;
+
+/// A name no other living director of the network namespace has, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Ownership {
+    id: String,
+    _claim: Claim,
+}
+
+impl Ownership {
+    /// Finds a free name.
+    pub(super) fn acquire() -> Result<Self, ClaimError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let mut attempt = 0;
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let id = format!("{}-{number}", process::id());
+            attempt += 1;
+            match Claim::acquire(&Guard::claim_name(&id)) {
+                Ok(claim) => return Ok(Self { id, _claim: claim }),
+                Err(ClaimError::Taken { .. }) if attempt < ATTEMPTS => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The name.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The guards dead directors left on an interface. What cannot be looked at is left alone.
+pub(super) fn orphans(netlink: &mut Netlink, interface: u32) -> Vec<Found> {
+    let mut found = guard::find(netlink, interface).unwrap_or_default();
+    found.retain(|found| found.is_orphan().unwrap_or(false));
+    found
+}

@@ -1,0 +1,160 @@
+//! Asks the kernel for the ways to the real servers and tells the workers.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use afpacket::netlink::link::Link;
+use afpacket::netlink::neighbour::{Neighbour as KernelNeighbour, NeighbourState};
+use afpacket::netlink::route::RouteKind;
+use afpacket::netlink::{Netlink, NetlinkError};
+use engine::configuration::Configuration;
+use engine::frame::InterfaceId;
+use engine::time::Instant;
+use wire::ethernet::MacAddress;
+
+use crate::configured;
+use crate::hops::HopTable;
+use crate::ways::{Neighbour, Route, Ways};
+
+/// Ways to servers, and the kernel they come from.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    netlink: Netlink,
+    links: HashMap<u32, Link>,
+    ways: Ways,
+}
+
+impl Resolver {
+    /// A resolver that knows the links there are now.
+    pub(super) fn new(netlink: Netlink) -> Result<Self, NetlinkError> {
+        let mut resolver = Self { netlink, links: HashMap::new(), ways: Ways::default() };
+        resolver.read_links()?;
+        Ok(resolver)
+    }
+
+    fn read_links(&mut self) -> Result<(), NetlinkError> {
+        let links = self.netlink.links()?;
+        self.links = links.into_iter().map(|link| (link.index, link)).collect();
+        Ok(())
+    }
+
+    /// Reads links and neighbours anew, after changes were lost. Returns whether a way changed.
+    pub(super) fn read_again(&mut self) -> Result<bool, NetlinkError> {
+        self.read_links()?;
+        let neighbours = self.netlink.neighbours()?;
+        Ok(neighbours.iter().fold(false, |changed, one| self.handle_neighbour(one) | changed))
+    }
+
+    /// The links there are.
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    /// Takes in that a link appeared or changed.
+    pub(super) fn handle_link(&mut self, link: Link) {
+        self.links.insert(link.index, link);
+    }
+
+    /// Takes in that a link is gone.
+    pub(super) fn handle_link_removed(&mut self, interface: u32) {
+        self.links.remove(&interface);
+    }
+
+    /// Names of the links, by number.
+    pub(super) fn names(&self) -> HashMap<u32, String> {
+        self.links.iter().map(|(index, link)| (*index, link.name.clone())).collect()
+    }
+
+    /// How often a neighbour was given up.
+    pub(super) const fn failures(&self) -> u64 {
+        self.ways.failures()
+    }
+
+    /// Follows `configuration`: the ways to its servers, with neighbours asked for.
+    pub(super) fn follow(&mut self, configuration: &Configuration, now: Instant) -> Arc<HopTable> {
+        let Self { netlink, links, ways } = self;
+        ways.set_servers(configured::servers(configuration), |address| {
+            route(netlink, links, address)
+        });
+        self.ask(now);
+        self.table()
+    }
+
+    /// Looks at all routes again. Returns whether a way changed.
+    pub(super) fn check_routes(&mut self, now: Instant) -> bool {
+        let Self { netlink, links, ways } = self;
+        let changed = ways.check_routes(|address| route(netlink, links, address));
+        self.ask(now) | changed
+    }
+
+    /// Takes in what the kernel says of a neighbour. Returns whether a way changed.
+    pub(super) fn handle_neighbour(&mut self, neighbour: &KernelNeighbour) -> bool {
+        let interface = InterfaceId(neighbour.interface);
+        self.ways.handle_neighbour(interface, neighbour.address, state(neighbour))
+    }
+
+    /// Takes in that the kernel forgot a neighbour, which says nothing about where it is.
+    pub(super) fn handle_neighbour_removed(&mut self, neighbour: &KernelNeighbour) -> bool {
+        let interface = InterfaceId(neighbour.interface);
+        self.ways.handle_neighbour(interface, neighbour.address, Neighbour::Unknown)
+    }
+
+    /// Asks for all neighbours that are due. Returns whether a way changed by what is known already.
+    pub(super) fn ask(&mut self, now: Instant) -> bool {
+        let mut changed = false;
+        while let Some((interface, address)) = self.ways.poll_ask(now) {
+            if let Ok(Some(known)) = self.netlink.neighbour(interface.0, address) {
+                changed |= self.handle_known(&known);
+            }
+            // Refused only while the interface is down or gone, of which the link itself tells.
+            drop(self.netlink.resolve(interface.0, address));
+        }
+        changed
+    }
+
+    /// What was known before we asked may be used, but an old failure says nothing: asking again is
+    /// what follows.
+    fn handle_known(&mut self, known: &KernelNeighbour) -> bool {
+        known.usable_mac().is_some() && self.handle_neighbour(known)
+    }
+
+    /// When [`Self::ask`] is to be called next.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.ways.poll_timeout()
+    }
+
+    /// The ways as the packet path reads them.
+    pub(super) fn table(&self) -> Arc<HopTable> {
+        Arc::new(self.ways.table())
+    }
+}
+
+const fn state(neighbour: &KernelNeighbour) -> Neighbour {
+    match (neighbour.state, neighbour.mac) {
+        (NeighbourState::Usable, Some(mac)) => Neighbour::Known(MacAddress(mac)),
+        (NeighbourState::Failed, _) => Neighbour::Failed,
+        _ => Neighbour::Unknown,
+    }
+}
+
+/// Where the kernel would send packets to `address`. Its gateways are left aside: with direct
+/// routing the server itself is the next hop (IPVS).
+fn route(netlink: &mut Netlink, links: &HashMap<u32, Link>, address: IpAddr) -> Route {
+    let Ok(route) = netlink.route(address) else { return Route::None };
+    match route.kind {
+        RouteKind::Local => return Route::Local,
+        RouteKind::Unicast => {}
+        RouteKind::Other | RouteKind::Unreachable => return Route::None,
+    }
+    let Some(link) = route.interface.and_then(|index| links.get(&index)) else {
+        return Route::None;
+    };
+    // Without Ethernet headers there is no neighbour to send to.
+    let Some(mac) = link.mac else { return Route::None };
+    Route::Via {
+        interface: InterfaceId(link.index),
+        mtu: route.mtu.unwrap_or(link.mtu).min(link.mtu),
+        source: MacAddress(mac),
+    }
+}

@@ -1,0 +1,179 @@
+//! Starting a director. Whatever fails, everything done before it is undone by being dropped.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, Weak};
+
+use afpacket::capability;
+use afpacket::netlink::Netlink;
+use afpacket::netlink::link::Link;
+use afpacket::netlink::monitor::Monitor;
+use afpacket::{Fanout, FanoutGroup, OpenError, PacketSocket, SyscallError, Waker};
+use engine::frame::InterfaceId;
+
+use super::control::{self, ControlParts};
+use super::host::Host;
+use super::options::StartOptions;
+use super::ownership::Ownership;
+use super::resolver::Resolver;
+use super::workers::{Address, COMMANDS_MAX, Workers};
+use super::{Director, Shared};
+use crate::clock::Clock;
+use crate::error::{ApplyError, StartError};
+use crate::event::Event;
+use crate::events::{self, EventSender};
+use crate::port::AfPacketPort;
+use crate::transaction::InForce;
+use crate::worker::WorkerParts;
+
+pub(super) fn start(
+    options: StartOptions,
+    event_sink: Box<dyn Fn(Event) + Send>,
+) -> Result<Director, StartError> {
+    options.check()?;
+    check_capabilities()?;
+    // Listening begins before the present state is read, so that no change falls in between.
+    let monitor = Monitor::open().map_err(socket)?;
+    let mut netlink = Netlink::open().map_err(socket)?;
+    let links = find_links(&mut netlink, &options.interfaces)?;
+    let waker = Arc::new(Waker::new().map_err(socket)?);
+    let wake = Arc::clone(&waker);
+    let (sender, receiver) = events::channel(move || wake.wake());
+    let clock = Clock::start();
+    let (addresses, parts) = open_workers(&options, &links, clock, &sender)?;
+    let shared = share(netlink, clock, Workers::new(addresses), &sender, Arc::clone(&waker))?;
+    // From here on dropping the director undoes what was done.
+    let director = Director { shared: Arc::clone(&shared), control: Mutex::new(None) };
+    guard(&shared, &links)?;
+    shared.workers.start(parts).map_err(StartError::Thread)?;
+    director.apply(&options.services)?;
+    let interfaces = options.interfaces;
+    let parts = ControlParts { shared, monitor, receiver, event_sink, clock, waker, interfaces };
+    let thread = control::spawn(parts).map_err(StartError::Thread)?;
+    if let Ok(mut control) = director.control.lock() {
+        *control = Some(thread);
+    }
+    Ok(director)
+}
+
+fn check_capabilities() -> Result<(), StartError> {
+    match capability::missing().as_slice() {
+        [] => Ok(()),
+        missing => {
+            let names: Vec<_> = missing.iter().map(|capability| capability.name()).collect();
+            let call = format!("a director needs {}", names.join(" and "));
+            Err(StartError::MissingCapability { call, advice: capability::advice() })
+        }
+    }
+}
+
+fn find_links(netlink: &mut Netlink, names: &[String]) -> Result<Vec<Link>, StartError> {
+    let find = |name: &String| {
+        let link = netlink.link_by_name(name).map_err(|error| message(&error))?;
+        let Some(link) = link else {
+            return Err(StartError::InterfaceNotFound { name: name.clone() });
+        };
+        if link.mac.is_none() || link.loopback {
+            return Err(StartError::InterfaceUnsuitable { name: name.clone() });
+        }
+        Ok(link)
+    };
+    names.iter().map(find).collect()
+}
+
+type Opened = (Vec<Address>, Vec<WorkerParts<AfPacketPort>>);
+
+/// Opens the sockets of all workers. They receive nothing until their filters are set.
+fn open_workers(
+    options: &StartOptions,
+    links: &[Link],
+    clock: Clock,
+    events: &EventSender,
+) -> Result<Opened, StartError> {
+    let mut groups = vec![None; links.len()];
+    let (mut addresses, mut parts) = (Vec::new(), Vec::new());
+    for _ in 0..options.workers() {
+        let waker = Arc::new(Waker::new().map_err(socket)?);
+        let mut port = AfPacketPort::new(options.port(), Arc::clone(&waker));
+        for (link, group) in links.iter().zip(&mut groups) {
+            let fanout = fanout(options, *group);
+            let opened = port.listen(InterfaceId(link.index), fanout);
+            let opened = opened.map_err(|error| refused(&link.name, &error))?;
+            *group = group.or(joined(opened)?);
+        }
+        let (sender, commands) = sync_channel(COMMANDS_MAX);
+        addresses.push(Address { commands: sender, waker });
+        let limits = options.limits();
+        let events = events.clone();
+        parts.push(WorkerParts { port, limits, seed: random(), clock, commands, events });
+    }
+    Ok((addresses, parts))
+}
+
+/// How a worker's socket shares its interface; a lone worker shares with nobody.
+fn fanout(options: &StartOptions, group: Option<u16>) -> Option<Fanout> {
+    let group = group.map_or(FanoutGroup::New, FanoutGroup::Join);
+    (options.workers() > 1).then(|| Fanout { group, hash: options.spread.hash() })
+}
+
+fn joined(socket: &PacketSocket) -> Result<Option<u16>, StartError> {
+    socket.fanout_group().map_err(self::socket)
+}
+
+fn share(
+    netlink: Netlink,
+    clock: Clock,
+    workers: Workers,
+    events: &EventSender,
+    waker: Arc<Waker>,
+) -> Result<Arc<Shared>, StartError> {
+    let ownership = Ownership::acquire().map_err(|error| message(&error))?;
+    let resolver = Netlink::open().map_err(socket)?;
+    let resolver = Resolver::new(resolver).map_err(|error| message(&error))?;
+    Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
+        let host = Host::new(netlink, ownership, Weak::clone(shared), clock, events.clone());
+        Shared {
+            in_force: Mutex::new(Some(InForce::new(host))),
+            resolver: Mutex::new(resolver),
+            workers,
+            waker,
+            closing: AtomicBool::new(false),
+        }
+    }))
+}
+
+fn guard(shared: &Shared, links: &[Link]) -> Result<(), StartError> {
+    let mut in_force = shared.in_force();
+    let host = &mut in_force.as_mut().ok_or(ApplyError::Closed)?.outside;
+    for link in links {
+        host.guard(&link.name, link.index)?;
+    }
+    Ok(())
+}
+
+fn refused(interface: &str, error: &OpenError) -> StartError {
+    match error {
+        OpenError::Syscall { source, .. } if source.is_permission() => {
+            StartError::MissingCapability {
+                call: format!("a packet socket on {interface} was refused"),
+                advice: capability::advice(),
+            }
+        }
+        _ => StartError::Socket { message: format!("{interface}: {error}") },
+    }
+}
+
+fn socket(error: SyscallError) -> StartError {
+    message(&error)
+}
+
+fn message(error: &dyn std::error::Error) -> StartError {
+    StartError::Socket { message: error.to_string() }
+}
+
+/// A number nobody can guess: it keys the hash of a connection table.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

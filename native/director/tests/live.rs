@@ -1,0 +1,326 @@
+//! A live director between namespaces, with connections of the kernel's own TCP.
+
+mod lab;
+
+use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
+use std::process::{Child, Command as Process, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use director::event::Event;
+use director::live::{Director, StartOptions};
+use director::{ApplyError, StartError};
+use engine::command::{
+    Command, ForwardingMethod, Protocol, SchedulerFlag, SchedulerName, ServerKey, ServerSpec,
+    ServiceKey, ServiceSpec,
+};
+use engine::snapshot::{ConnectionFilter, Counter, Flow};
+use lab::{Lab, PATIENCE, PORT, VIRTUAL, privileged, wait_for};
+
+const SERVICE: ServiceKey =
+    ServiceKey::Address { protocol: Protocol::Tcp, address: IpAddr::V4(VIRTUAL), port: PORT };
+
+fn add_service() -> Command {
+    Command::AddService {
+        service: ServiceSpec {
+            key: SERVICE,
+            scheduler: Some(SchedulerName::Sh),
+            flags: vec![SchedulerFlag::ShPort, SchedulerFlag::ShFallback],
+            sloppy: Some(true),
+            persistence: None,
+            one_packet: false,
+        },
+    }
+}
+
+fn key(server: u8) -> ServerKey {
+    ServerKey { address: [10, 2, server, 2].into(), port: None }
+}
+
+fn add_server(server: u8) -> Command {
+    Command::AddServer {
+        service: SERVICE,
+        server: ServerSpec {
+            key: key(server),
+            weight: 1,
+            forwarding: ForwardingMethod::DirectRouting,
+            upper_threshold: 0,
+            lower_threshold: 0,
+        },
+    }
+}
+
+fn both_servers() -> Vec<Command> {
+    vec![add_service(), add_server(1), add_server(2)]
+}
+
+fn options(services: Vec<Command>) -> StartOptions {
+    StartOptions {
+        interfaces: vec!["in0".into()],
+        ring_frames: Some(64),
+        connections: Some(4096),
+        services,
+        ..StartOptions::default()
+    }
+}
+
+/// Starts a director in the lab; its events arrive at the receiver.
+fn start(lab: &Lab, options: StartOptions) -> Result<(Director, Receiver<Event>), StartError> {
+    let (sender, events) = channel();
+    let sink = Box::new(move |event| drop(sender.send(event)));
+    let director = lab.inside("d", || Director::start(options, sink))?;
+    Ok((director, events))
+}
+
+fn lab_with_servers() -> Lab {
+    let lab = Lab::new();
+    lab.serve("s1");
+    lab.serve("s2");
+    lab
+}
+
+fn wait_for_event(events: &Receiver<Event>, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+    loop {
+        let event = events.recv_timeout(PATIENCE);
+        let event = event.unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}"));
+        if wanted(&event) {
+            return event;
+        }
+    }
+}
+
+#[test]
+fn connections_reach_both_servers_and_the_host_keeps_quiet() {
+    if !privileged("connections_reach_both_servers_and_the_host_keeps_quiet") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let (director, _events) = start(&lab, options(both_servers())).expect("it starts");
+    assert!(lab.filters("in0").contains("bpf"), "{}", lab.filters("in0"));
+    let mut seen = std::collections::BTreeSet::new();
+    let mut connections = Vec::new();
+    for _ in 0..16 {
+        let mut connection = lab.connect().expect("the service answers");
+        // Long enough for super-frames, whose segmentation the director must pass on.
+        seen.insert(connection.exchange(200_000).expect("the connection holds"));
+        connections.push(connection);
+    }
+    assert_eq!(seen.len(), 2, "sixteen connections went to {seen:?} only");
+    let statistics = director.statistics().expect("it is at work");
+    assert_eq!(statistics.engine.services[0].traffic.connections, Counter(16));
+    assert_eq!(statistics.engine.connections, 16);
+    let port = statistics.ports.iter().find(|port| port.interface == "in0").expect("a port");
+    assert!(port.counters.received.0 > 100 && port.counters.ring_drops == Counter(0), "{port:?}");
+    let page = director.connections(&ConnectionFilter::default(), 0, 10).expect("it is at work");
+    assert_eq!((page.rows.len(), page.next.is_some()), (10, true));
+    let flow = Flow {
+        protocol: Protocol::Tcp,
+        client_address: page.rows[0].client.ip(),
+        client_port: page.rows[0].client.port(),
+        virtual_address: VIRTUAL.into(),
+        virtual_port: PORT,
+    };
+    let explanation = director.explain(&flow).expect("it is at work");
+    assert_eq!(explanation.connection.map(|row| row.server), Some(page.rows[0].server));
+    director.zero(None).expect("it is at work");
+    let statistics = director.statistics().expect("it is at work");
+    assert_eq!(statistics.engine.traffic.in_packets, Counter(0));
+    director.close();
+    director.close();
+    assert!(director.closed());
+    assert!(matches!(director.apply(&[]), Err(ApplyError::Closed)));
+    assert_eq!(lab.filters("in0"), "");
+    assert!(!lab.disciplines("in0").contains("clsact"), "{}", lab.disciplines("in0"));
+    assert!(lab.connect().is_err(), "without a guard the host resets what nobody listens to");
+}
+
+#[test]
+fn services_come_and_go_with_their_guards_and_claims() {
+    if !privileged("services_come_and_go_with_their_guards_and_claims") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let (director, _events) = start(&lab, options(Vec::new())).expect("it starts");
+    assert_eq!(lab.filters("in0"), "");
+    lab.inside("d", || director.apply(&both_servers())).expect("the commands are right");
+    lab.connect().and_then(|mut connection| connection.exchange(10)).expect("it answers");
+    let error = start(&lab, options(both_servers())).expect_err("the service is taken");
+    assert_eq!(error.code(), "service-in-use");
+    assert!(error.to_string().contains("tcp 192.0.2.80 port 80"), "{error}");
+    assert!(error.to_string().contains("in0"), "{error}");
+    lab.connect().and_then(|mut connection| connection.exchange(10)).expect("it still answers");
+    let remove = [Command::RemoveService { service: SERVICE }];
+    lab.inside("d", || director.apply(&remove)).expect("the service is there");
+    assert_eq!(lab.filters("in0"), "");
+    let (other, _events) = start(&lab, options(both_servers())).expect("the service is free");
+    lab.connect().and_then(|mut connection| connection.exchange(10)).expect("it answers");
+    drop(other);
+    assert_eq!(director.statistics().expect("it is at work").engine.services.len(), 0);
+}
+
+#[test]
+fn a_director_that_cannot_start_leaves_nothing() {
+    if !privileged("a_director_that_cannot_start_leaves_nothing") {
+        return;
+    }
+    let lab = Lab::new();
+    let mut unknown = options(both_servers());
+    unknown.interfaces.push("nowhere0".into());
+    let error = start(&lab, unknown).expect_err("there is no such interface");
+    assert_eq!((error.code(), error.issues().len()), ("interface-not-found", 0));
+    let mut loopback = options(both_servers());
+    loopback.interfaces = vec!["lo".into()];
+    assert_eq!(start(&lab, loopback).expect_err("no Ethernet").code(), "interface-unsuitable");
+    let error = start(&lab, options(vec![add_server(1)])).expect_err("there is no service");
+    assert_eq!((error.code(), error.issues().len()), ("invalid", 1));
+    assert!(!lab.disciplines("in0").contains("clsact"), "{}", lab.disciplines("in0"));
+}
+
+#[test]
+fn interfaces_that_go_down_and_up_are_told_and_traffic_goes_on() {
+    if !privileged("interfaces_that_go_down_and_up_are_told_and_traffic_goes_on") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let (director, events) = start(&lab, options(both_servers())).expect("it starts");
+    let mut connection = lab.connect().expect("the service answers");
+    connection.exchange(10).expect("the connection holds");
+    lab.ip("d", "link set in0 down");
+    wait_for_event(
+        &events,
+        "down",
+        |event| matches!(event, Event::InterfaceDown { interface } if interface == "in0"),
+    );
+    lab.ip("d", "link set in0 up");
+    wait_for_event(
+        &events,
+        "up",
+        |event| matches!(event, Event::InterfaceUp { interface } if interface == "in0"),
+    );
+    connection.exchange(10).expect("the connection survived");
+    drop(director);
+}
+
+#[test]
+fn a_server_that_changes_its_hardware_address_is_followed() {
+    if !privileged("a_server_that_changes_its_hardware_address_is_followed") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let (director, events) =
+        start(&lab, options(vec![add_service(), add_server(1)])).expect("it starts");
+    let mut connection = lab.connect().expect("the service answers");
+    connection.exchange(10).expect("the connection holds");
+    lab.ip("s1", "link set out0 address 02:00:00:00:00:77");
+    // The kernel of the director learns of it as of any neighbour: by the next packet or question.
+    lab.ip("d", "neighbour replace 10.2.1.2 dev out1 lladdr 02:00:00:00:00:77 nud reachable");
+    connection.exchange(10).expect("the connection survived");
+    lab.ip("d", "neighbour replace 10.2.1.2 dev out1 lladdr 02:00:00:00:00:77 nud failed");
+    wait_for("the neighbour to be asked again", || {
+        director.statistics().expect("it is at work").neighbour_failures > Counter(0)
+    });
+    connection.exchange(10).expect("the neighbour answered");
+    assert_eq!(events.try_iter().count(), 0);
+}
+
+#[test]
+fn several_workers_share_the_clients() {
+    if !privileged("several_workers_share_the_clients") {
+        return;
+    }
+    let lab = lab_with_servers();
+    for last in 10..40 {
+        lab.ip("c", &format!("address add 10.1.0.{last}/24 dev in0"));
+        for server in ["1", "2"] {
+            lab.ip(
+                &format!("s{server}"),
+                &format!("route add 10.1.0.{last}/32 via 10.3.{server}.1"),
+            );
+        }
+    }
+    let mut options = options(both_servers());
+    options.workers = Some(2);
+    options.spread = director::live::Spread::AddressAndPort;
+    let (director, _events) = start(&lab, options).expect("it starts");
+    let mut connections: Vec<_> =
+        (0..32).map(|_| lab.connect().expect("the service answers")).collect();
+    for connection in &mut connections {
+        connection.exchange(50_000).expect("the connection holds");
+    }
+    let statistics = director.statistics().expect("it is at work");
+    assert_eq!(statistics.engine.connections, 32);
+    assert_eq!(statistics.engine.services[0].traffic.connections, Counter(32));
+    let active: u32 =
+        statistics.engine.services[0].servers.iter().map(|server| server.active_connections).sum();
+    assert_eq!(active, 32, "a server's load is counted once");
+    let (mut cursor, mut rows) = (Some(0), Vec::new());
+    while let Some(at) = cursor {
+        let page = director.connections(&ConnectionFilter::default(), at, 5).expect("at work");
+        rows.extend(page.rows);
+        cursor = page.next;
+    }
+    rows.sort_by_key(|row| row.client);
+    rows.dedup_by_key(|row| row.client);
+    assert_eq!(rows.len(), 32);
+    for row in rows {
+        let flow = Flow {
+            protocol: Protocol::Tcp,
+            client_address: row.client.ip(),
+            client_port: row.client.port(),
+            virtual_address: VIRTUAL.into(),
+            virtual_port: PORT,
+        };
+        let explanation = director.explain(&flow).expect("it is at work");
+        assert_eq!(explanation.connection.map(|found| found.server), Some(row.server));
+    }
+}
+
+#[test]
+fn a_killed_director_is_succeeded_with_its_guard_taken_over() {
+    if !privileged("a_killed_director_is_succeeded_with_its_guard_taken_over") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let mut killed = other_process(&lab);
+    let mut connection = lab.connect().expect("the service answers");
+    let server = connection.exchange(10).expect("the connection holds");
+    killed.kill().expect("it can be killed");
+    killed.wait().expect("it is over");
+    assert!(lab.filters("in0").contains("bpf"), "the guard outlives its director");
+    let (director, events) = start(&lab, options(both_servers())).expect("it starts");
+    let filters = lab.filters("in0");
+    assert_eq!(filters.matches("handle").count(), 1, "one guard, the successor's: {filters}");
+    assert_eq!(connection.exchange(10).expect("the connection survived"), server);
+    wait_for_event(&events, "an adoption", |event| matches!(event, Event::Adopted { .. }));
+    drop(director);
+    assert_eq!(lab.filters("in0"), "");
+}
+
+/// A director in another process, at work.
+fn other_process(lab: &Lab) -> Child {
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut child = Process::new(program)
+        .args(["--exact", "the_process_to_be_killed", "--ignored", "--nocapture"])
+        .env("L4DIR_NAMESPACE", lab.path("d"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program can be started");
+    let output = BufReader::new(child.stdout.take().expect("its output is ours"));
+    let ready = output.lines().map_while(Result::ok).any(|line| line.contains("at work"));
+    assert!(ready, "the other process started no director");
+    child
+}
+
+#[test]
+#[ignore = "not a test: other tests start it as a process of its own"]
+fn the_process_to_be_killed() {
+    let namespace = std::env::var_os("L4DIR_NAMESPACE").expect("started by another test");
+    afpacket::thread::enter_network_namespace_at(namespace.as_ref()).expect("it can be entered");
+    let director = Director::start(options(both_servers()), Box::new(|_| {})).expect("it starts");
+    #[expect(clippy::print_stdout, reason = "it is how the other process knows")]
+    {
+        println!("at work");
+    }
+    std::thread::park_timeout(PATIENCE * 3);
+    drop(director);
+}
