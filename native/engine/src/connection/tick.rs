@@ -8,7 +8,8 @@ pub(super) const TICKS_PER_SECOND: u32 = 16;
 const NANOS_PER_TICK: u64 = 1_000_000_000 / TICKS_PER_SECOND as u64;
 
 /// Furthest the clock goes in one advance: 97 days, more than the longest timeout. A longer leap
-/// expires the same entries, and wrapping comparisons stay sound.
+/// expires the same entries, and wrapping comparisons stay sound. (Until the leap is made known by
+/// [`TickClock::advance`], time stands still there.)
 const MAX_ADVANCE: u64 = 1 << 27;
 
 /// A point on the table's clock.
@@ -45,13 +46,15 @@ pub(super) struct TickClock {
 impl TickClock {
     /// The last tick that has begun.
     pub(super) fn at(&self, now: Instant) -> Tick {
-        self.tick_of(now.as_nanos() / NANOS_PER_TICK)
+        let elapsed = (now.as_nanos() / NANOS_PER_TICK).saturating_sub(self.real).min(MAX_ADVANCE);
+        self.tick.plus(u32::try_from(elapsed).unwrap_or(u32::MAX))
     }
 
     /// The first tick that does not lie before `now`: deadlines count from it, so that nothing
     /// expires early.
     pub(super) fn after(&self, now: Instant) -> Tick {
-        self.tick_of(now.as_nanos().div_ceil(NANOS_PER_TICK))
+        let begun = !now.as_nanos().is_multiple_of(NANOS_PER_TICK);
+        self.at(now).plus(u32::from(begun))
     }
 
     /// Moves the clock to `now` and returns the last tick that has begun.
@@ -77,11 +80,6 @@ impl TickClock {
             }
             Err(_) => Duration::ZERO,
         }
-    }
-
-    fn tick_of(&self, real: u64) -> Tick {
-        let elapsed = real.saturating_sub(self.real).min(MAX_ADVANCE);
-        self.tick.plus(u32::try_from(elapsed).unwrap_or(u32::MAX))
     }
 }
 

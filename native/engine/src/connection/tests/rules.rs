@@ -179,6 +179,18 @@ fn a_template_in_use_goes_on_with_sixty_seconds_for_good() {
 }
 
 #[test]
+fn a_template_in_use_is_found_before_its_timer_has_fired() {
+    let mut table = table();
+    let template = table.create_template(&template_key(), ServerId(1), 80, 10, at(0)).unwrap();
+    let id = create(&mut table, key(TCP, 1));
+    table.attach(id, template, at(0));
+    let _ = tcp(&mut table, id, TcpEvent::Syn, at(0));
+    assert_eq!(table.lookup_template(&template_key(), at(11)), Some(template));
+    table.detach(id);
+    assert_eq!(table.lookup_template(&template_key(), at(11)), None);
+}
+
+#[test]
 fn a_disabled_template_is_not_found_but_runs_out_by_itself() {
     let mut table = table();
     let old = table.create_template(&template_key(), ServerId(1), 80, 10, at(0)).unwrap();
