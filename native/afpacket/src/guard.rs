@@ -82,9 +82,7 @@ impl Guard {
         }
         let kernel = |source| GuardError::Kernel { interface, source };
         let made_clsact = netlink.add_clsact(interface).map_err(kernel)?;
-        let filters = netlink.ingress_filters(interface).map_err(kernel)?;
-        let priority = free_priority(&filters);
-        Ok(Self { interface, id: id.to_owned(), priority, handles: Vec::new(), made_clsact })
+        Ok(Self { interface, id: id.to_owned(), priority: 0, handles: Vec::new(), made_clsact })
     }
 
     /// The claim that a living director with this id holds; see [`crate::claim::Claim::acquire`].
@@ -119,6 +117,20 @@ impl Guard {
         self.verify(netlink, &programs)
     }
 
+    /// Whether another program's filters come first on this interface. One that ends the decision
+    /// (as Cilium's do) keeps the guard from dropping anything: keep the virtual addresses off such
+    /// a host, or add the guard's interface to what that program leaves alone.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn is_behind_others(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
+        let filters = netlink.ingress_filters(self.interface)?;
+        let is_guard = |filter: &Filter| filter.program.as_ref().and_then(signer).is_some();
+        Ok(filters
+            .iter()
+            .any(|one| one.handle != 0 && one.priority < self.priority && !is_guard(one)))
+    }
+
     /// New filters first, old ones away after: in between both hold.
     fn exchange(
         &mut self,
@@ -126,6 +138,9 @@ impl Guard {
         programs: &[Program],
         old: &[u32],
     ) -> Result<(), NetlinkError> {
+        if old.is_empty() {
+            self.priority = free_priority(&netlink.ingress_filters(self.interface)?);
+        }
         if let ([program], [handle]) = (programs, old) {
             self.handles.push(*handle);
             return netlink.replace_filter(self.interface, self.priority, *handle, program);

@@ -25,6 +25,16 @@ pub fn enter_network_namespace_at(path: &Path) -> Result<(), SyscallError> {
     enter_network_namespace(file.as_fd())
 }
 
+/// Moves the calling thread, and no other, to a new network namespace, in which there is nothing
+/// but a loopback interface that is down. The namespace goes when its last thread, socket and open
+/// file do.
+///
+/// # Errors
+/// When the process lacks `CAP_SYS_ADMIN` in its user namespace.
+pub fn new_network_namespace() -> Result<(), SyscallError> {
+    sys::thread::new_network_namespace().named("unshare(CLONE_NEWNET)")
+}
+
 /// Keeps the calling thread on one processor, numbered from 0.
 ///
 /// # Errors

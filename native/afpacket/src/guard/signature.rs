@@ -2,16 +2,19 @@
 //! kernel lists their instructions as they were given. So the name stands behind the program's end,
 //! in the operands of instructions that are never reached.
 
-use crate::bpf::{self, Instruction, Program, code};
+use crate::bpf::{Instruction, Program, code};
 
 const MARK: &[u8] = b"l4-director:";
 /// Octets in one operand.
 const OPERAND: usize = 4;
 /// Longest id in octets.
 pub const ID_LEN_MAX: usize = 64;
+/// Instructions of a signed program at most. The kernel lists and removes filters by messages of
+/// one page; one that does not fit can be neither listed nor, in some versions, removed.
+const SIGNED_LEN_MAX: usize = 400;
 /// Instructions a program may have before it is signed.
 pub(super) const PROGRAM_LEN_MAX: usize =
-    bpf::PROGRAM_LEN_MAX - (MARK.len() + ID_LEN_MAX).div_ceil(OPERAND);
+    SIGNED_LEN_MAX - (MARK.len() + ID_LEN_MAX).div_ceil(OPERAND);
 
 /// `program` with the name `l4-director:<id>` behind it.
 pub(super) fn sign(program: &Program, id: &str) -> Program {

@@ -115,7 +115,7 @@ impl Netlink {
         let mut filters: Vec<Filter> = Vec::new();
         let request = Request::new(libc::RTM_GETTFILTER, &fixed(interface, 0, parent, 0));
         let answer = self.dump("list of traffic filters", &request, |kind, body| {
-            // Each priority also lists an entry without handle, which is no filter.
+            // Each priority also lists an entry without handle: it shows the priority as taken.
             filters.extend((kind == libc::RTM_NEWTFILTER).then(|| Filter::parse(body)).flatten());
         });
         match answer {
@@ -164,12 +164,27 @@ impl Netlink {
             Request::new(libc::RTM_DELTFILTER, &fixed(interface, handle, INGRESS, info(priority)))
                 .attribute(KIND, b"bpf\0");
         match self.command("removal of an ingress filter", request) {
-            Err(error)
-                if matches!(error.number(), Some(libc::ENOENT | libc::ENODEV | libc::EINVAL)) =>
-            {
-                Ok(())
-            }
+            Err(error) if self.is_absent(interface, priority, handle, &error) => Ok(()),
             other => other,
+        }
+    }
+
+    /// Whether a removal failed because there is nothing to remove. The number alone does not tell.
+    fn is_absent(
+        &mut self,
+        interface: u32,
+        priority: u16,
+        handle: u32,
+        error: &NetlinkError,
+    ) -> bool {
+        match error.number() {
+            Some(libc::ENODEV) => true,
+            Some(libc::ENOENT | libc::EINVAL) => {
+                self.ingress_filters(interface).is_ok_and(|filters| {
+                    !filters.iter().any(|one| one.priority == priority && one.handle == handle)
+                })
+            }
+            _ => false,
         }
     }
 }

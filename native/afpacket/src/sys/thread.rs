@@ -13,6 +13,14 @@ pub(crate) fn enter_network_namespace(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Moves the calling thread, and no other, to a new network namespace.
+pub(crate) fn new_network_namespace() -> io::Result<()> {
+    // JUSTIFICATION: the standard library knows no namespaces.
+    // SAFETY: no pointers are passed.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+    Ok(())
+}
+
 /// Keeps the calling thread on one processor.
 pub(crate) fn pin(processor: usize) -> io::Result<()> {
     if processor >= 8 * size_of::<libc::cpu_set_t>() {
