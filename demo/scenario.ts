@@ -8,7 +8,7 @@ const titles = {
   kill: 'kill -9 director 1',
   revive: 'bring it back',
   pause: 'pause server 2',
-  drain: 'let it drain',
+  drain: 'drain it',
   resume: 'resume it',
   end: 'end',
 } as const

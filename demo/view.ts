@@ -60,11 +60,11 @@ function header(timeline: Timeline): string[] {
   const columns = 72
   const filled = Math.round(timeline.progress * columns)
   const clock = `${timeline.elapsed.toFixed(1)} s of ${timeline.seconds}`
-  const title = ` ${bold('l4-director')}  ${size.directors} directors share no state behind an ECMP router`
+  const title = ` ${bold('l4-director')}  ${size.directors} directors share no state`
   return [
-    padEnd(title, columns + 2 - clock.length) + dim(clock),
+    `${padEnd(title, columns - clock.length)} ${dim(clock)}`,
     ` ${green('━'.repeat(filled))}${dim('─'.repeat(columns - filled))}`,
-    ` ${timeline.steps.map(stepText).join('  ')}`,
+    ` ${timeline.steps.map(stepText).join(' ')}`,
   ]
 }
 
