@@ -115,7 +115,8 @@ fn not_run(name: &str, why: &str) {
         "privileged test {name} could not run: {why}"
     );
     // Not by `eprintln!`, which the test harness hides for tests that do not fail.
-    writeln!(std::io::stderr(), "NOT RUN: privileged test {name}: {why}").unwrap();
+    let line = format!("NOT RUN: privileged test {name}: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 /// Asks again and again until there is an answer.
