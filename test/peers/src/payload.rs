@@ -37,15 +37,21 @@ impl Prng {
 
     /// Fills the buffer.
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(8) {
+        let (words, rest) = buffer.as_chunks_mut::<8>();
+        for word in words {
+            *word = self.next().to_le_bytes();
+        }
+        if !rest.is_empty() {
             let word = self.next().to_le_bytes();
-            chunk.copy_from_slice(word.get(..chunk.len()).unwrap_or(&[]));
+            rest.copy_from_slice(word.get(..rest.len()).unwrap_or(&[]));
         }
     }
 
     /// Whether the bytes are the next ones of this stream.
     pub(crate) fn matches(&mut self, bytes: &[u8]) -> bool {
-        bytes.chunks(8).all(|chunk| self.next().to_le_bytes().starts_with(chunk))
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().all(|word| *word == self.next().to_le_bytes())
+            && (rest.is_empty() || self.next().to_le_bytes().starts_with(rest))
     }
 }
 

@@ -241,19 +241,16 @@ async fn rest(
     orders: &mut watch::Receiver<Orders>,
     server: Option<&str>,
 ) -> Result<bool, Failure> {
-    loop {
-        if orders.borrow_and_update().end(server) {
-            return Ok(true);
-        }
-        tokio::select! {
-            () = sleep_until(next) => return Ok(false),
-            changed = orders.changed() => if changed.is_err() { return Ok(true) },
-            happening = association.next() => return Err(match happening {
-                Some(Happening::Failed(failure)) => failure,
-                Some(other) => unexpected(&other),
-                None => Failure::new(Cause::Local, "the raw socket failed"),
-            }),
-        }
+    // What came from the server counts before an order that came at the same time.
+    tokio::select! {
+        biased;
+        happening = association.next() => Err(match happening {
+            Some(Happening::Failed(failure)) => failure,
+            Some(other) => unexpected(&other),
+            None => Failure::new(Cause::Local, "the raw socket failed"),
+        }),
+        _ = orders.wait_for(|orders| orders.end(server)) => Ok(true),
+        () = sleep_until(next) => Ok(false),
     }
 }
 

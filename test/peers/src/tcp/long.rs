@@ -103,7 +103,7 @@ async fn live(
             tally.up(id, check.server().unwrap_or_default());
         }
         next = (next + plan.interval).max(Instant::now());
-        if rest(next, orders, check.server()).await {
+        if rest(&mut records, next, orders, check.server()).await? {
             break;
         }
     }
@@ -124,14 +124,17 @@ pub(crate) async fn exchange(
 }
 
 /// Waits until `next`; true when an order ends this flow before that.
-async fn rest(next: Instant, orders: &mut watch::Receiver<Orders>, server: Option<&str>) -> bool {
-    loop {
-        if orders.borrow_and_update().end(server) {
-            return true;
-        }
-        tokio::select! {
-            () = sleep_until(next) => return false,
-            changed = orders.changed() => if changed.is_err() { return true },
-        }
+async fn rest(
+    records: &mut RecordStream,
+    next: Instant,
+    orders: &mut watch::Receiver<Orders>,
+    server: Option<&str>,
+) -> Result<bool, Failure> {
+    // What came from the server counts before an order that came at the same time.
+    tokio::select! {
+        biased;
+        failure = records.disturbance() => Err(failure),
+        _ = orders.wait_for(|orders| orders.end(server)) => Ok(true),
+        () = sleep_until(next) => Ok(false),
     }
 }

@@ -1,5 +1,6 @@
 //! Records on a TCP stream.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,6 +60,22 @@ impl RecordStream {
                     return Ok(None);
                 }
                 return Err(Failure::new(Cause::Eof, "closed within a record"));
+            }
+        }
+    }
+
+    /// Waits while nothing is due from the peer; ends when something comes all the same, if only
+    /// the end of the stream. Cancel-safe.
+    pub(crate) async fn disturbance(&mut self) -> Failure {
+        loop {
+            if let Err(error) = self.stream.readable().await {
+                return Failure::from_io(&error);
+            }
+            match self.stream.try_read_buf(&mut self.arrived) {
+                Ok(0) => return Failure::new(Cause::Eof, "closed while nothing was due"),
+                Ok(_) => return Failure::new(Cause::Corrupt, "a record that nobody asked for"),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Failure::from_io(&error),
             }
         }
     }
