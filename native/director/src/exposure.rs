@@ -80,7 +80,7 @@ impl Exposed {
     fn matched(one: &MarkMatch) -> Self {
         Self {
             address: one.address,
-            prefix_length: one.prefix_length.unwrap_or(width(one.address)),
+            prefix_length: one.prefix_length.unwrap_or_else(|| width(one.address)),
             protocol: one.protocol,
             ports: one.ports.unwrap_or((0, u16::MAX)),
         }
