@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { NotCovered } from './ipvsadm.ts'
 import { replayDynamic, replayStatic } from './placement.ts'
-import { type FlowSets, listRecordings, readRecording, type Recording } from './recording.ts'
-import { notCovered, replayScenario } from './scenario.ts'
+import { type FlowSets, listRecordings, readRecording, type Recording, type Scenario } from './recording.ts'
+import { HostTimeouts, notCovered, replayScenario } from './scenario.ts'
 
 const differencesShown = 5
 
@@ -47,15 +47,24 @@ function replayFile(folder: string, file: string, only = ''): Outcome[] | undefi
     return replayPlacements(recording, flowsets, only)
   }
   if (recording.scenarios && kind !== 'sched_sequences' && kind !== 'state_fragments') {
-    return recording.scenarios
-      .filter(({ name }) => name.includes(only))
-      .map((scenario) => {
-        const missing = notCovered(scenario)
-        if (missing !== undefined) return { name: scenario.name, differences: [], missing }
-        return { name: scenario.name, differences: guarded(() => replayScenario(scenario)) }
-      })
+    return replayScenarios(recording.scenarios, only)
   }
   return [{ name: file, differences: [], missing: 'this kind of recording' }]
+}
+
+function replayScenarios(scenarios: readonly Scenario[], only: string): Outcome[] {
+  const timeouts = new HostTimeouts()
+  return scenarios.flatMap((scenario) => {
+    const { name } = scenario
+    const missing = notCovered(scenario)
+    const differences =
+      missing === undefined && name.includes(only)
+        ? guarded(() => replayScenario(scenario, timeouts))
+        : []
+    timeouts.after(scenario)
+    if (!name.includes(only)) return []
+    return [{ name, differences, ...(missing !== undefined && { missing }) }]
+  })
 }
 
 function replayPlacements(recording: Recording, flowsets: FlowSets, only: string): Outcome[] {

@@ -82,7 +82,7 @@ function serversInListOrder(director: OfflineDirector): string[] {
 
 /** Compares server rows with a recorded `ipvsadm -L -n --nosort`. */
 function compareListing(director: OfflineDirector, listing: string): string[] {
-  const row = /^ {2}-> \[?(?<address>[^\]]+?)\]?:\d+ +Route +(?<weight>\d+) +(?<active>\d+) +(?<inactive>\d+)/gm
+  const row = /^ {2}-> \[?(?<address>[^\]\s]+?)\]?:\d+ +Route +(?<weight>\d+) +(?<active>\d+) +(?<inactive>\d+)/gm
   const recorded = [...listing.matchAll(row)].map(({ groups: { address, weight, active, inactive } = {} }) =>
     [canonical(address ?? ''), weight, active, inactive].join(' '),
   )

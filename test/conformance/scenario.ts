@@ -1,4 +1,4 @@
-import type { OfflineDirector, OfflineResult } from '../../lib/index.ts'
+import type { Command, OfflineDirector, OfflineResult } from '../../lib/index.ts'
 import { madeByHost } from './host.ts'
 import { NotCovered, parseIpvsadm, parseMark, parseSysctl } from './ipvsadm.ts'
 import { addNeighbour, interfaces, labDirector } from './lab.ts'
@@ -9,9 +9,33 @@ import { TableWatch } from './table.ts'
 /** What the recorder itself takes for each step, roughly. */
 const recorderDelayMs = 15
 
-/** Replays a scenario; returns the differences, readable. Throws `NotCovered` before any step. */
-export function replayScenario(scenario: Scenario): string[] {
+/** The director's timers tick every 1/16 s: what is due at the end of a sleep is gone a tick later. */
+const timerTickMs = 63
+
+/**
+ * The timeouts a file's scenarios leave behind: the recorder set them for its whole host, so each
+ * scenario begins with what the ones before it set, covered or not.
+ */
+export class HostTimeouts {
+  #commands: Command[] = []
+
+  /** What the host has been told so far. */
+  get commands(): readonly Command[] {
+    return this.#commands
+  }
+
+  /** Notes what a scenario tells it. */
+  after({ config, steps }: Scenario): void {
+    const lines = [...config.ipvsadm, ...steps.flatMap(({ ipvsadm }) => ipvsadm ?? [])]
+    const sets = lines.filter((line) => line.startsWith('--set'))
+    this.#commands = [...this.#commands, ...sets.flatMap(parseIpvsadm)]
+  }
+}
+
+/** Replays a scenario that is covered; returns the differences, readable. */
+export function replayScenario(scenario: Scenario, timeouts: HostTimeouts): string[] {
   const director = labDirector()
+  director.apply(timeouts.commands)
   for (const address of serverAddresses(scenario)) addNeighbour(director, address)
   director.set(parseSysctl(scenario.config.sysctl))
   if (scenario.config.nft !== undefined) director.apply([parseMark(scenario.config.nft)])
@@ -52,7 +76,8 @@ function serverAddresses({ config, steps }: Scenario): string[] {
 }
 
 function replayStep(director: OfflineDirector, watch: TableWatch, step: Step): string[] {
-  director.advance((step.sleep ?? 0) * 1000 + recorderDelayMs)
+  director.advance(recorderDelayMs)
+  if (step.sleep !== undefined) director.advance(step.sleep * 1000 + timerTickMs)
   if (step.sysctl) director.set(parseSysctl(step.sysctl))
   const differences = step.ipvsadm === undefined ? [] : command(director, step)
   if (step.in !== undefined) differences.push(...frame(director, watch, step, step.in))

@@ -17,7 +17,7 @@ use wire::Malformed;
 use wire::dissect::{Dissection, Upper, dissect};
 use wire::ethernet::MacAddress;
 
-use crate::command::ServiceKey;
+use crate::command::{Family, ServiceKey};
 use crate::configuration::Configuration;
 use crate::connection::{ConnectionId, ConnectionTable};
 use crate::counters::VerdictCounters;
@@ -64,6 +64,8 @@ pub struct Engine {
     identification: u16,
     placed_without_entry: u64,
     answering: Answering,
+    /// The address families of the services; packets of others are nobody's.
+    families: Families,
     /// Where the search for connections of removed servers goes on (`expire_nodest_conn`).
     purge: Option<u32>,
 }
@@ -86,6 +88,7 @@ impl Engine {
             identification: 0,
             placed_without_entry: 0,
             answering: Answering::default(),
+            families: Families::default(),
             purge: None,
         }
     }
@@ -108,6 +111,7 @@ impl Engine {
         if configuration.settings().expire_nodest_conn && removed {
             self.purge = Some(0);
         }
+        self.families = Families::of(&configuration);
         self.configuration = configuration;
     }
 
@@ -160,6 +164,9 @@ impl Engine {
                 neighbour::solicitation(&packet, hardware, &self.configuration, outputs)
         {
             return verdict;
+        }
+        if !self.families.has(packet.is_ipv4()) {
+            return Verdict::Pass(PassReason::NoService);
         }
         let mut judge = Judge {
             configuration: &self.configuration,
@@ -240,6 +247,25 @@ impl Engine {
         }
         self.purge = (seen == EXPIRY_BUDGET).then_some(position);
         self.purge.is_none()
+    }
+}
+
+/// Which address families have services. IPVS looks at no packet of a family that has none, not
+/// even if a connection is left: once the last service is gone everything passes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Families {
+    ipv4: bool,
+    ipv6: bool,
+}
+
+impl Families {
+    fn of(configuration: &Configuration) -> Self {
+        let any = |family| configuration.services().any(|service| service.family() == family);
+        Self { ipv4: any(Family::Ipv4), ipv6: any(Family::Ipv6) }
+    }
+
+    const fn has(self, ipv4: bool) -> bool {
+        if ipv4 { self.ipv4 } else { self.ipv6 }
     }
 }
 

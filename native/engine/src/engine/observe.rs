@@ -142,12 +142,14 @@ impl Engine {
     fn row(&self, id: ConnectionId, now: Instant) -> ConnectionRow {
         let entry = self.connections.entry(id);
         let key = self.connections.key(id);
+        // IPVS lists a template that became invalid with ports nobody has.
+        let port = |port| if entry.is_disabled() { u16::MAX } else { port };
         let expires_in_ms = self.connections.expires_in(id, now).as_millis();
         ConnectionRow {
             protocol: Protocol::from_number(key.protocol),
             client: SocketAddr::new(key.client, key.client_port),
-            virtual_address: SocketAddr::new(key.virtual_address, key.virtual_port),
-            server: SocketAddr::new(self.server_address(id), entry.server_port()),
+            virtual_address: SocketAddr::new(key.virtual_address, port(key.virtual_port)),
+            server: SocketAddr::new(self.server_address(id), port(entry.server_port())),
             state: entry.state_name(),
             expires_in_ms: Counter(u64::try_from(expires_in_ms).unwrap_or(u64::MAX)),
             template: entry.is_template(),

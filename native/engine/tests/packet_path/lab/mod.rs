@@ -29,12 +29,14 @@ pub(crate) struct Ways(pub(crate) Option<Hop>);
 
 impl Hops for Ways {
     fn hop(&self, server: ServerId) -> Hop {
-        self.0.unwrap_or(Hop::Ready(NextHop {
-            interface: SERVER_SIDE,
-            mtu: 1500,
-            source: EGRESS_MAC,
-            destination: server_mac(server),
-        }))
+        self.0.unwrap_or_else(|| {
+            Hop::Ready(NextHop {
+                interface: SERVER_SIDE,
+                mtu: 1500,
+                source: EGRESS_MAC,
+                destination: server_mac(server),
+            })
+        })
     }
 }
 
