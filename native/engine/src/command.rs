@@ -246,7 +246,7 @@ pub enum Command {
         /// Its identity.
         service: ServiceKey,
     },
-    /// Removes everything (`ipvsadm -C`).
+    /// Removes all virtual services and their servers (`ipvsadm -C`); marks and settings stay.
     Clear,
     /// Adds a real server at the head of the service's list (`ipvsadm -a`).
     AddServer {

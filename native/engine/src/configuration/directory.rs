@@ -30,7 +30,7 @@ impl Directory {
         self.services.get(key)
     }
 
-    /// The service a packet belongs to.
+    /// The service a packet belongs to. No service has the mark 0, which stands for none.
     ///
     /// IPVS asks in this order: by mark; by protocol, address and port; for TCP to port 20 or from
     /// 1024 on, the FTP service of the address (its data connections); the catch-all of the address.
@@ -41,7 +41,7 @@ impl Directory {
         port: u16,
         mark: Option<u32>,
     ) -> Option<ServiceId> {
-        if let Some(mark) = mark.filter(|&mark| mark != 0)
+        if let Some(mark) = mark
             && let Some(id) = self.get(&ServiceKey::Mark { mark, family: family_of(address) })
         {
             return Some(id);

@@ -101,7 +101,6 @@ impl Draft {
             self.dismiss(&service, server);
         }
         self.directory().remove_service(service.key());
-        self.touched.remove(&id);
     }
 
     fn add_server(&mut self, key: &ServiceKey, spec: &ServerSpec) {

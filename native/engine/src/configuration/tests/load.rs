@@ -6,7 +6,6 @@ use std::thread;
 
 use proptest::prelude::*;
 
-use super::*;
 use crate::configuration::ServerLoad;
 
 fn loaded(upper: u32, lower: u32, connections: u32) -> ServerLoad {

@@ -72,7 +72,11 @@ fn a_mark_covers_what_fits_every_condition_of_one_match() {
         Command::DefineMark { mark: 9, matches: vec![condition(None, "0.0.0.0", Some(0), None)] },
         Command::DefineMark {
             mark: 5,
-            matches: vec![web, condition(None, "2001:db8::5", None, None)],
+            matches: vec![
+                web,
+                condition(None, "2001:db8::5", None, None),
+                condition(None, "198.51.100.4", None, None),
+            ],
         },
     ]);
     let of = |protocol, address: &str, port| now.mark_of(protocol, ip(address), port);
@@ -82,7 +86,9 @@ fn a_mark_covers_what_fits_every_condition_of_one_match() {
     assert_eq!(of(Protocol::Tcp, "192.0.2.0", 444), Some(9));
     assert_eq!(of(Protocol::Udp, "192.0.2.0", 443), Some(9));
     assert_eq!(of(Protocol::Sctp, "2001:db8::5", 1), Some(5));
-    assert_eq!(of(Protocol::Sctp, "2001:db8::6", 1), None);
+    assert_eq!(of(Protocol::Sctp, "2001:db8::4", 1), None);
+    assert_eq!(of(Protocol::Sctp, "198.51.100.4", 1), Some(5));
+    assert_eq!(of(Protocol::Sctp, "198.51.100.5", 1), Some(9));
     let less = now.apply(&[Command::DefineMark { mark: 9, matches: vec![] }]).expect("forgets");
     assert_eq!(less.mark_of(Protocol::Udp, ip("192.0.2.0"), 443), None);
 }
