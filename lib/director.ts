@@ -17,7 +17,7 @@ import type { OfflineOptions } from './options/offline.js'
 import { Problems } from './options/problems.js'
 import { checkSloppy, directorOptions, initialBatch } from './options/start.js'
 import type { DirectorOptions, Logger } from './options/start.js'
-import type { Statistics } from './snapshot.js'
+import type { LiveStatistics } from './snapshot.js'
 import { statisticsAt, statisticsOptions } from './statistics.js'
 import type { StatisticsOptions } from './statistics.js'
 
@@ -104,7 +104,7 @@ export class Director extends ConfigurableDirector {
   }
 
   /** All counters, now. Rejects with `ERR_DIRECTOR_CLOSED` after `close()`. */
-  async snapshot(): Promise<Statistics> {
+  async snapshot(): Promise<LiveStatistics> {
     return unwrap(await this.core().statistics())
   }
 
@@ -113,7 +113,7 @@ export class Director extends ConfigurableDirector {
    *
    * @throws DirectorError `ERR_DIRECTOR_ABORTED`, `ERR_DIRECTOR_OUT_OF_RANGE`
    */
-  statistics(options: StatisticsOptions = {}): AsyncIterableIterator<Statistics> {
+  statistics(options: StatisticsOptions = {}): AsyncIterableIterator<LiveStatistics> {
     const accepted = checked(statisticsOptions, options, new Problems())
     this.core()
     return statisticsAt(() => this.snapshot(), this.#closing.signal, accepted)
@@ -218,8 +218,9 @@ async function startDirector(
   const { commands, paths } = initialBatch(options)
   const made: { director?: Director } = {}
   const { BindingDirector } = nativeAddon()
-  const core = new BindingDirector(() => made.director?.takeEvents())
-  unwrap(await core.start(coreOptions(options, commands)), paths)
+  const core = new BindingDirector()
+  const wake = (): void => made.director?.takeEvents()
+  unwrap(await core.start(coreOptions(options, commands), wake), paths)
   if (signal?.aborted) {
     await core.close()
     throw abortedError('Director.start()', signal)
@@ -233,8 +234,8 @@ async function startDirector(
 }
 
 function coreOptions(options: DirectorOptions, services: readonly Command[]): CoreStartOptions {
-  const { interfaces, workers, connections, ringFrames, answerNeighbours, promiscuous } = options
-  const optional = { workers, connections, ringFrames, answerNeighbours, promiscuous }
+  const { interfaces, workers, spread, connections, ringFrames, answerNeighbours, promiscuous } = options
+  const optional = { workers, spread, connections, ringFrames, answerNeighbours, promiscuous }
   const given = Object.entries(optional).filter(([, value]) => value !== undefined)
   return { interfaces, services, ...Object.fromEntries(given) }
 }

@@ -75,9 +75,7 @@ export function errorOfIssues(issues: readonly Issue[]): DirectorError {
   const codes = new Set(issues.map((issue) => issue.code))
   const [only] = codes
   const code = codes.size === 1 && only ? only : 'ERR_DIRECTOR_INVALID_OPTIONS'
-  const lines = issues.map((issue) =>
-    issue.field === '' ? issue.message : `${issue.field}: ${issue.message}`,
-  )
+  const lines = issues.map(lineOf)
   const message = lines.length === 1 ? lines.join('') : `${lines.length} problems:\n  ${lines.join('\n  ')}`
   return new DirectorError(code, message, { issues })
 }

@@ -37,9 +37,11 @@ export { OfflineDirector } from './offline-director.js'
 export type { OfflineOptions } from './options/offline.js'
 export type { ServerEdit, ServerOptions } from './options/server.js'
 export type { SchedulerOptions, ServiceEdit, ServiceOptions } from './options/service.js'
-export type { CommonOptions, DirectorOptions, Logger, SloppyOptions } from './options/start.js'
+export type { CommonOptions, DirectorOptions, Logger, SloppyOptions, Spread } from './options/start.js'
 export { RealServer } from './real-server.js'
 export type {
+  InterfaceSnapshot,
+  LiveStatistics,
   NamedCounter,
   ServerConfiguration,
   ServerSnapshot,
@@ -49,6 +51,7 @@ export type {
   Statistics,
   Traffic,
   Version,
+  WaitingSnapshot,
 } from './snapshot.js'
 export type { StatisticsOptions } from './statistics.js'
 export type { FrameMeta, HopOptions, OfflineResult, OutgoingFrame, VerdictServer } from './verdict.js'

@@ -125,3 +125,49 @@ export interface Statistics {
   /** New connections placed without an entry because the table was full. */
   readonly placedWithoutEntry: number
 }
+
+/** What one interface of a live director has carried, over all workers. */
+export interface InterfaceSnapshot {
+  /** Its name; its number when it is gone. */
+  readonly interface: string
+  /** Its number. */
+  readonly index: number
+  /** Frames that reached the director. */
+  readonly received: number
+  /** Frames that the kernel dropped because the receive ring was full. */
+  readonly ringDrops: number
+  /** Frames that did not fit into the ring's slots and were dropped. */
+  readonly cut: number
+  /** Frames not addressed to this host at layer 2, left alone. */
+  readonly otherHost: number
+  /** Frames handed to the kernel. */
+  readonly sent: number
+  /** Frames that the kernel refused. */
+  readonly sendFailures: number
+}
+
+/** What became of frames that had to wait for a server's hardware address. */
+export interface WaitingSnapshot {
+  /** Frames waiting now. */
+  readonly waiting: number
+  /** Frames that had to wait. */
+  readonly queued: number
+  /** Frames that went out when the address was found. */
+  readonly released: number
+  /** Frames dropped because too many waited. */
+  readonly full: number
+  /** Frames dropped because they had waited too long. */
+  readonly expired: number
+  /** Frames dropped because there is no neighbour or no way any more. */
+  readonly unreachable: number
+}
+
+/** Everything that a live director counts, at one moment. */
+export interface LiveStatistics extends Statistics {
+  /** What the interfaces carried. */
+  readonly ports: readonly InterfaceSnapshot[]
+  /** What became of frames that had to wait. */
+  readonly pending: WaitingSnapshot
+  /** How often a server's hardware address was not found. */
+  readonly neighbourFailures: number
+}

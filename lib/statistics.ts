@@ -3,7 +3,7 @@ import { abortedError, isDirectorError } from './errors.js'
 import { integer, object } from './options/check.js'
 import type { Check } from './options/check.js'
 import { abortSignal } from './options/start.js'
-import type { Statistics } from './snapshot.js'
+import type { LiveStatistics } from './snapshot.js'
 
 /** How `statistics()` iterates. */
 export interface StatisticsOptions {
@@ -21,10 +21,10 @@ export const statisticsOptions: Check<StatisticsOptions> = object<StatisticsOpti
 
 /** Snapshots at an interval, the first at once, until the director is closed. */
 export async function* statisticsAt(
-  snapshot: () => Promise<Statistics>,
+  snapshot: () => Promise<LiveStatistics>,
   closed: AbortSignal,
   { intervalMs = 1000, signal }: StatisticsOptions,
-): AsyncGenerator<Statistics, void, undefined> {
+): AsyncGenerator<LiveStatistics, void, undefined> {
   const end = signal === undefined ? closed : AbortSignal.any([closed, signal])
   for (;;) {
     if (signal?.aborted) throw abortedError('statistics()', signal)

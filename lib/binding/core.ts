@@ -2,7 +2,14 @@ import type { Command, MarkMatch, ServiceKey, Settings } from '../command.js'
 import type { ConnectionFilter, ConnectionPage } from '../connection.js'
 import type { CoreEvent } from '../events.js'
 import type { Explanation, Flow } from '../explanation.js'
-import type { ServerConfiguration, ServiceConfiguration, Statistics, Version } from '../snapshot.js'
+import type { Spread } from '../options/start.js'
+import type {
+  LiveStatistics,
+  ServerConfiguration,
+  ServiceConfiguration,
+  Statistics,
+  Version,
+} from '../snapshot.js'
 import type { FrameMeta, HopOptions, OfflineResult, OutgoingFrame } from '../verdict.js'
 import type { Outcome } from './outcome.js'
 
@@ -36,10 +43,10 @@ export interface CoreControl {
 
 /** The addon's live director. */
 export interface CoreDirector extends CoreControl {
-  /** Starts it: once. */
-  start(options: CoreStartOptions): Promise<Outcome<null>>
+  /** Starts it, once; `wake` is called when there are events to take. */
+  start(options: CoreStartOptions, wake: () => void): Promise<Outcome<null>>
   /** Reads all counters. */
-  statistics(): Promise<Outcome<Statistics>>
+  statistics(): Promise<Outcome<LiveStatistics>>
   /** Lists a part of the connection table. */
   connections(filter: ConnectionFilter, cursor: number, limit: number): Promise<Outcome<ConnectionPage>>
   /** Says where a flow goes. */
@@ -79,6 +86,7 @@ export interface CoreStartOptions {
   readonly interfaces: readonly string[]
   readonly workers?: number
   readonly connections?: number
+  readonly spread?: Spread
   readonly ringFrames?: number
   readonly answerNeighbours?: boolean
   readonly promiscuous?: boolean
@@ -89,8 +97,8 @@ export interface CoreStartOptions {
 export interface CoreAddon {
   /** Version of the package that the addon was built from. */
   version(): string
-  /** Makes a live director; `wake` is called when there are events to take. */
-  readonly BindingDirector: new (wake: () => void) => CoreDirector
+  /** Makes a live director that is not started yet. */
+  readonly BindingDirector: new () => CoreDirector
   readonly BindingOfflineDirector: new (options: {
     connections?: number
     seed?: number

@@ -1,6 +1,6 @@
 import { identityOf } from '../address.js'
 import type { Command, Settings } from '../command.js'
-import { arrayOf, flag, integer, object, text } from './check.js'
+import { arrayOf, flag, integer, object, oneOf, text } from './check.js'
 import type { Check, Fields } from './check.js'
 import type { Problems } from './problems.js'
 import { at, show } from './problems.js'
@@ -30,7 +30,7 @@ export interface SloppyOptions {
 
 /** What live and offline directors share. */
 export interface CommonOptions {
-  /** Entries that the connection table can hold, 1 to 16777216. Default: 1048576. */
+  /** Entries that the connection table can hold, 1024 to 67108863. Default: 1048576. */
   readonly connections?: number
   /** Adopt mid-stream connections. Services can differ by their own `sloppy`. */
   readonly sloppy?: SloppyOptions
@@ -40,13 +40,21 @@ export interface CommonOptions {
   readonly services?: readonly ServiceOptions[]
 }
 
+/**
+ * By what clients are spread over several workers: their `address`, which keeps together what a
+ * persistent service keeps together, or `address-and-port`, the evenest for few clients.
+ */
+export type Spread = 'address' | 'address-and-port'
+
 /** What `Director.start()` accepts. */
 export interface DirectorOptions extends CommonOptions {
   /** Names of the network interfaces that clients' packets arrive by, 1 to 64. */
   readonly interfaces: readonly string[]
   /** Worker threads, 1 to 64; the kernel splits the traffic among them by flow. Default: 1. */
   readonly workers?: number
-  /** Frames that the receive ring of one worker on one interface holds, 16 to 65536. */
+  /** What keeps packets on one worker; only of interest with several workers. Default: `address`. */
+  readonly spread?: Spread
+  /** Frames of 68 KB that may wait for one worker on one interface, 1 to 65536. Default: 960 divided by the workers. */
   readonly ringFrames?: number
   /** Answer ARP and neighbour discovery for the virtual addresses: only for a lone director on a LAN. Default: false. */
   readonly answerNeighbours?: boolean
@@ -77,7 +85,7 @@ const logger: Check<Logger> = (value, path, problems) => {
 
 /** The fields that live and offline directors share. */
 export const commonFields: Fields<CommonOptions> = {
-  connections: integer(1, 16_777_216),
+  connections: integer(1024, 67_108_863),
   sloppy: object<SloppyOptions>({ tcp: flag, sctp: flag }, []),
   settings,
   services: arrayOf(serviceOptions) as Check<readonly ServiceOptions[]>,
@@ -89,7 +97,8 @@ export const directorOptions: Check<DirectorOptions> = object<DirectorOptions>(
     ...commonFields,
     interfaces: arrayOf(text(1, INTERFACE_NAME_LENGTH_MAX), 1, 64),
     workers: integer(1, 64),
-    ringFrames: integer(16, 65_536),
+    spread: oneOf('address', 'address-and-port'),
+    ringFrames: integer(1, 65_536),
     answerNeighbours: flag,
     promiscuous: flag,
     signal: abortSignal,

@@ -5,8 +5,11 @@
 //! errors of them. A panic becomes a JavaScript exception.
 
 mod configuration;
+mod events;
 mod frame;
 mod hop;
+mod job;
+mod live;
 mod offline;
 mod outcome;
 

@@ -1,5 +1,6 @@
 //! Answers to JavaScript: a value, or why there is none.
 
+use director::{ApplyError, StartError};
 use engine::command::Issue;
 use napi::{Error, Result, Status};
 use serde::Serialize;
@@ -26,6 +27,29 @@ impl From<Vec<Issue>> for Refusal {
     fn from(issues: Vec<Issue>) -> Self {
         Self { code: "invalid-options", message: "commands were refused".to_owned(), issues }
     }
+}
+
+impl From<ApplyError> for Refusal {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Invalid(issues) => issues.into(),
+            other => Self::new(other.code(), advised(&other, other.remedy())),
+        }
+    }
+}
+
+impl From<StartError> for Refusal {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Apply(error) => error.into(),
+            other => Self::new(other.code(), advised(&other, other.remedy())),
+        }
+    }
+}
+
+/// What is wrong, and what to do about it.
+fn advised(error: &dyn std::error::Error, remedy: &str) -> String {
+    format!("{error}; {remedy}")
 }
 
 /// `{ value }` or `{ error }`.

@@ -4,8 +4,7 @@ const { version } = require('../../../package.json')
 const directors = []
 
 class BindingDirector {
-  constructor(wake) {
-    this.wake = wake
+  constructor() {
     this.commands = []
     this.services = []
     this.events = []
@@ -17,7 +16,8 @@ class BindingDirector {
     BindingDirector.onMake?.(this)
   }
 
-  start(options) {
+  start(options, wake) {
+    this.wake = wake
     this.options = options
     return this.started
   }

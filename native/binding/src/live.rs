@@ -1,0 +1,185 @@
+//! The live director of JavaScript.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use director::event::Event;
+use director::live::{Director, StartOptions};
+use engine::command::{Command, ServiceKey};
+use engine::snapshot::{ConnectionFilter, Flow};
+use napi::bindgen_prelude::{AsyncTask, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Result, Status};
+use napi_derive::napi;
+use serde_json::Value;
+
+use crate::configuration::BindingConfiguration;
+use crate::events::EventBox;
+use crate::job::Job;
+use crate::outcome::{Refusal, from_json, outcome, to_json};
+
+/// Weak: it does not hold the process open. One call waits at most: it takes every event.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
+
+/// Where a director is in its life.
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    New,
+    Running(Arc<Director>),
+    Closed,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    state: Mutex<State>,
+    events: Arc<EventBox>,
+}
+
+impl Live {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn director(&self) -> std::result::Result<Arc<Director>, Refusal> {
+        match &*self.state() {
+            State::Running(director) => Ok(Arc::clone(director)),
+            State::New | State::Closed => Err(closed()),
+        }
+    }
+
+    fn start(&self, options: StartOptions, wake: Wake) -> std::result::Result<(), Refusal> {
+        let events = Arc::clone(&self.events);
+        let sink = move |event: Event| {
+            events.put(event);
+            // A full queue means that JavaScript has been woken and has not come yet.
+            wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        };
+        let director = Arc::new(Director::start(options, Box::new(sink))?);
+        let mut state = self.state();
+        if matches!(*state, State::Closed) {
+            drop(state);
+            director.close();
+            return Err(closed());
+        }
+        *state = State::Running(director);
+        Ok(())
+    }
+
+    fn close(&self) {
+        let state = std::mem::replace(&mut *self.state(), State::Closed);
+        if let State::Running(director) = state {
+            director.close();
+        }
+    }
+}
+
+fn closed() -> Refusal {
+    Refusal::new("closed", "the director is not running".to_owned())
+}
+
+/// A director on the network.
+#[napi]
+#[derive(Debug)]
+pub struct BindingDirector {
+    live: Arc<Live>,
+}
+
+#[napi]
+impl BindingDirector {
+    /// A director that is not started yet. It closes when its JavaScript environment ends.
+    #[napi(constructor)]
+    pub fn new(env: &Env) -> Result<Self> {
+        let live = Arc::new(Live::default());
+        // A terminated Worker gives nobody a chance to call close().
+        env.add_env_cleanup_hook(Arc::downgrade(&live), |live| {
+            if let Some(live) = live.upgrade() {
+                live.close();
+            }
+        })?;
+        Ok(Self { live })
+    }
+
+    /// Starts it, once; `wake` is called when there are events to take.
+    #[napi(catch_unwind)]
+    pub fn start(&self, options: Value, wake: Function<'_, (), ()>) -> Result<AsyncTask<Job>> {
+        let wake: Wake = wake
+            .build_threadsafe_function()
+            .weak::<true>()
+            .max_queue_size::<1>()
+            .callee_handled::<false>()
+            .build()?;
+        let live = Arc::clone(&self.live);
+        Ok(Job::spawn(move || {
+            let options = from_json::<StartOptions>(options);
+            outcome(options.and_then(|options| live.start(options, wake)))
+        }))
+    }
+
+    /// Applies commands, all or none.
+    #[napi(catch_unwind)]
+    pub fn apply(&self, commands: Value) -> Result<Value> {
+        let commands = from_json::<Vec<Command>>(commands);
+        outcome(commands.and_then(|commands| Ok(self.live.director()?.apply(&commands)?)))
+    }
+
+    /// The configuration in force.
+    #[napi(catch_unwind)]
+    pub fn configuration(&self) -> Result<Value> {
+        let configuration = self.live.director().ok().and_then(|it| it.configuration());
+        to_json(&BindingConfiguration::from(&*configuration.unwrap_or_default()))
+    }
+
+    /// Takes the events that wait.
+    #[napi(catch_unwind)]
+    pub fn take_events(&self) -> Result<Value> {
+        to_json(&self.live.events.take())
+    }
+
+    /// All counters.
+    #[napi(catch_unwind)]
+    pub fn statistics(&self) -> AsyncTask<Job> {
+        self.ask(|director| Ok(director.statistics()?))
+    }
+
+    /// A part of the connection table.
+    #[napi(catch_unwind)]
+    pub fn connections(&self, filter: Value, cursor: u32, limit: u32) -> AsyncTask<Job> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.ask(move |director| {
+            Ok(director.connections(&from_json::<ConnectionFilter>(filter)?, cursor, limit)?)
+        })
+    }
+
+    /// Where a flow goes.
+    #[napi(catch_unwind)]
+    pub fn explain(&self, flow: Value) -> AsyncTask<Job> {
+        self.ask(move |director| Ok(director.explain(&from_json::<Flow>(flow)?)?))
+    }
+
+    /// Sets counters to zero.
+    #[napi(catch_unwind)]
+    pub fn zero(&self, service: Value) -> AsyncTask<Job> {
+        self.ask(move |director| {
+            let service = from_json::<Option<ServiceKey>>(service)?;
+            Ok(director.zero(service.as_ref())?)
+        })
+    }
+
+    /// Stops it and undoes everything.
+    #[napi(catch_unwind)]
+    pub fn close(&self) -> AsyncTask<Job> {
+        let live = Arc::clone(&self.live);
+        Job::spawn(move || {
+            live.close();
+            outcome(Ok(()))
+        })
+    }
+
+    fn ask<T: serde::Serialize>(
+        &self,
+        question: impl FnOnce(&Director) -> std::result::Result<T, Refusal> + Send + 'static,
+    ) -> AsyncTask<Job> {
+        let live = Arc::clone(&self.live);
+        Job::spawn(move || outcome(live.director().and_then(|director| question(&director))))
+    }
+}
