@@ -57,13 +57,14 @@ fn advice(error: &NetlinkError) -> &'static str {
     }
 }
 
-/// A guard on one interface. Dropping it removes it from the kernel.
+/// A guard on one interface. Dropping it removes it from the kernel: in the network namespace of the
+/// thread that drops it, which has to be the one it was installed in.
 #[derive(Debug)]
 pub struct Guard {
     interface: u32,
     id: String,
-    priority: u16,
-    handles: Vec<u32>,
+    /// What the kernel was given last.
+    programs: Vec<Program>,
     made_clsact: bool,
 }
 
@@ -82,7 +83,7 @@ impl Guard {
         }
         let kernel = |source| GuardError::Kernel { interface, source };
         let made_clsact = netlink.add_clsact(interface).map_err(kernel)?;
-        Ok(Self { interface, id: id.to_owned(), priority: 0, handles: Vec::new(), made_clsact })
+        Ok(Self { interface, id: id.to_owned(), programs: Vec::new(), made_clsact })
     }
 
     /// The claim that a living director with this id holds; see [`crate::claim::Claim::acquire`].
@@ -109,88 +110,81 @@ impl Guard {
         classifier: &Classifier,
     ) -> Result<(), GuardError> {
         let programs = classifier.guard_programs(PROGRAM_LEN_MAX);
-        let programs: Vec<Program> =
-            programs.iter().map(|program| sign(program, &self.id)).collect();
-        let old = std::mem::take(&mut self.handles);
-        let result = self.exchange(netlink, &programs, &old);
-        result.map_err(|source| GuardError::Kernel { interface: self.interface, source })?;
-        self.verify(netlink, &programs)
-    }
-
-    /// Whether another program's filters come first on this interface. One that ends the decision
-    /// (as Cilium's do) keeps the guard from dropping anything: keep the virtual addresses off such
-    /// a host, or add the guard's interface to what that program leaves alone.
-    ///
-    /// # Errors
-    /// When the kernel does not answer.
-    pub fn is_behind_others(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
-        let filters = netlink.ingress_filters(self.interface)?;
-        let is_guard = |filter: &Filter| filter.program.as_ref().and_then(signer).is_some();
-        Ok(filters
-            .iter()
-            .any(|one| one.handle != 0 && one.priority < self.priority && !is_guard(one)))
-    }
-
-    /// New filters first, old ones away after: in between both hold.
-    fn exchange(
-        &mut self,
-        netlink: &mut Netlink,
-        programs: &[Program],
-        old: &[u32],
-    ) -> Result<(), NetlinkError> {
-        if old.is_empty() {
-            self.priority = free_priority(&netlink.ingress_filters(self.interface)?);
-        }
-        if let ([program], [handle]) = (programs, old) {
-            self.handles.push(*handle);
-            return netlink.replace_filter(self.interface, self.priority, *handle, program);
-        }
-        self.handles.extend_from_slice(old);
-        let mut handle = 0;
-        for program in programs {
-            handle = (handle + 1..).find(|one| !old.contains(one)).unwrap_or(u32::MAX);
-            netlink.add_filter(self.interface, self.priority, handle, program)?;
-            self.handles.push(handle);
-        }
-        for handle in old {
-            netlink.remove_filter(self.interface, self.priority, *handle)?;
-            self.handles.retain(|one| one != handle);
-        }
-        Ok(())
-    }
-
-    /// Whether the kernel still lists the filters as they were given.
-    ///
-    /// # Errors
-    /// [`GuardError::NotVerified`] when it does not.
-    fn verify(&self, netlink: &mut Netlink, programs: &[Program]) -> Result<(), GuardError> {
-        let interface = self.interface;
-        let filters = netlink
-            .ingress_filters(interface)
-            .map_err(|source| GuardError::Kernel { interface, source })?;
-        let listed = |program: &Program| {
-            filters.iter().any(|filter| filter.program.as_ref() == Some(program))
-        };
-        match programs.iter().all(listed) {
-            true => Ok(()),
-            false => Err(GuardError::NotVerified { interface }),
+        self.programs = programs.iter().map(|program| sign(program, &self.id)).collect();
+        self.exchange(netlink).map_err(|source| self.kernel(source))?;
+        match self.is_in_place(netlink) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(GuardError::NotVerified { interface: self.interface }),
+            Err(source) => Err(self.kernel(source)),
         }
     }
 
-    /// Whether the guard's filters are still in the kernel; another program may have removed them.
+    /// Whether the guard's filters are in the kernel as they were given; another program may have
+    /// removed them.
     ///
     /// # Errors
     /// When the kernel does not answer.
     pub fn is_in_place(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
         let filters = netlink.ingress_filters(self.interface)?;
-        let mine = |handle: &u32| {
-            filters.iter().any(|filter| {
-                filter.handle == *handle
-                    && filter.priority == self.priority
-                    && filter.program.as_ref().and_then(signer).is_some_and(|id| id == self.id)
-            })
-        };
-        Ok(self.handles.iter().all(mine))
+        let listed =
+            |program: &Program| filters.iter().any(|one| one.program.as_ref() == Some(program));
+        Ok(self.programs.iter().all(listed))
+    }
+
+    /// Whether another program's filters come first on this interface. One that ends the decision
+    /// (as Cilium's do) keeps the guard from dropping anything: keep the virtual addresses off such
+    /// a host.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn is_behind_others(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
+        let filters = netlink.ingress_filters(self.interface)?;
+        let own = self.own(&filters).map(|one| one.priority).max().unwrap_or(0);
+        let is_other = |one: &Filter| one.handle != 0 && signer_of(one).is_none();
+        Ok(filters.iter().any(|one| one.priority < own && is_other(one)))
+    }
+
+    fn kernel(&self, source: NetlinkError) -> GuardError {
+        GuardError::Kernel { interface: self.interface, source }
+    }
+
+    fn own<'f>(&self, filters: &'f [Filter]) -> impl Iterator<Item = &'f Filter> {
+        filters.iter().filter(|one| signer_of(one).is_some_and(|id| id == self.id))
+    }
+
+    /// Brings the kernel from whatever it lists of this guard to `programs`.
+    fn exchange(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
+        // Somebody may have deleted the discipline, and our filters with it.
+        self.made_clsact |= netlink.add_clsact(self.interface)?;
+        let filters = netlink.ingress_filters(self.interface)?;
+        let old: Vec<&Filter> = self.own(&filters).collect();
+        if let ([program], [filter]) = (self.programs.as_slice(), old.as_slice()) {
+            let (priority, handle) = (filter.priority, filter.handle);
+            return netlink.replace_filter(self.interface, priority, handle, program);
+        }
+        // New filters first, old ones away after: in between both hold.
+        self.add(netlink, &filters)?;
+        old.iter()
+            .try_for_each(|one| netlink.remove_filter(self.interface, one.priority, one.handle))
+    }
+
+    fn add(&self, netlink: &mut Netlink, filters: &[Filter]) -> Result<(), NetlinkError> {
+        let mut priority =
+            self.own(filters).next().map_or_else(|| free_priority(filters), |one| one.priority);
+        let mut handle = 0;
+        for program in &self.programs {
+            handle = free_handle(filters, priority, handle);
+            let mut attempts_left = 8;
+            // Another director may have taken the same priority since the list was made.
+            while let Err(error) = netlink.add_filter(self.interface, priority, handle, program) {
+                if error.number() != Some(libc::EEXIST) || attempts_left == 0 {
+                    return Err(error);
+                }
+                attempts_left -= 1;
+                priority = free_priority(&netlink.ingress_filters(self.interface)?);
+            }
+        }
+        Ok(())
     }
 
     /// Removes the guard. Dropping does the same but cannot tell of a failure.
@@ -203,10 +197,11 @@ impl Guard {
     }
 
     fn clear(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
-        while let Some(handle) = self.handles.last() {
-            netlink.remove_filter(self.interface, self.priority, *handle)?;
-            self.handles.pop();
+        let filters = netlink.ingress_filters(self.interface)?;
+        for one in self.own(&filters) {
+            netlink.remove_filter(self.interface, one.priority, one.handle)?;
         }
+        self.programs.clear();
         if std::mem::take(&mut self.made_clsact) {
             netlink.remove_unused_clsact(self.interface)?;
         }
@@ -216,7 +211,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.handles.is_empty() && !self.made_clsact {
+        if self.programs.is_empty() && !self.made_clsact {
             return;
         }
         // Nobody is left to hear of a failure; the next director finds what stays.
@@ -231,6 +226,17 @@ fn free_priority(filters: &[Filter]) -> u16 {
     (1..u16::MAX)
         .find(|priority| !filters.iter().any(|filter| filter.priority == *priority))
         .unwrap_or(u16::MAX)
+}
+
+/// A handle behind `last` that no listed filter of the priority has.
+fn free_handle(filters: &[Filter], priority: u16, last: u32) -> u32 {
+    let is_taken =
+        |handle| filters.iter().any(|one| one.priority == priority && one.handle == handle);
+    (last + 1..).find(|handle| !is_taken(*handle)).unwrap_or(u32::MAX)
+}
+
+fn signer_of(filter: &Filter) -> Option<String> {
+    signer(filter.program.as_ref().filter(|_| filter.kind == "bpf")?)
 }
 
 /// A guard's filter found on an interface.
@@ -268,10 +274,7 @@ impl Found {
 /// When the kernel does not answer.
 pub fn find(netlink: &mut Netlink, interface: u32) -> Result<Vec<Found>, NetlinkError> {
     let found = |filter: Filter| {
-        if filter.kind != "bpf" {
-            return None;
-        }
-        let id = signer(filter.program.as_ref()?)?;
+        let id = signer_of(&filter)?;
         Some(Found { interface, id, priority: filter.priority, handle: filter.handle })
     };
     Ok(netlink.ingress_filters(interface)?.into_iter().filter_map(found).collect())

@@ -156,11 +156,8 @@ fn a_guard_follows_its_services_and_leaves_no_trace() {
         lab.here.run(|| drop(guard));
         let index = host.interface;
         assert!(lab.here.run(|| guard::find(&mut netlink, index)).unwrap().is_empty());
-        let listed = lab.here.run(|| {
-            std::process::Command::new("tc").args(["qdisc", "show", "dev", "near"]).output()
-        });
-        let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        assert!(listed.is_ok_and(|text| !text.contains("clsact")));
+        let listed = lab.here.words("tc", &["qdisc", "show", "dev", "near"]);
+        assert!(!listed.contains("clsact"), "{listed}");
     });
 }
 
@@ -211,7 +208,36 @@ fn a_guard_that_another_program_removed_is_missed() {
         assert!(!guard.is_in_place(&mut netlink).unwrap());
         guard.set(&mut netlink, &services(&[53])).unwrap();
         assert!(guard.is_in_place(&mut netlink).unwrap());
+
+        let tc = |words: &str| lab.here.words("tc", &words.split(' ').collect::<Vec<_>>());
+        tc("qdisc del dev near clsact");
+        assert!(!guard.is_in_place(&mut netlink).unwrap());
+        tc("qdisc add dev near clsact");
+        lab.here.words(
+            "tc",
+            &[
+                "filter",
+                "add",
+                "dev",
+                "near",
+                "ingress",
+                "pref",
+                "1",
+                "protocol",
+                "all",
+                "bpf",
+                "da",
+                "bytecode",
+                "1,6 0 0 0",
+            ],
+        );
+        guard.set(&mut netlink, &services(&[53])).unwrap();
+        assert!(guard.is_in_place(&mut netlink).unwrap());
+        assert!(guard.is_behind_others(&mut netlink).unwrap());
         lab.here.run(|| drop(guard));
+        assert!(guard::find(&mut netlink, host.interface).unwrap().is_empty());
+        // The other program's filter is left alone, and the discipline with it.
+        tc("filter del dev near ingress pref 1");
         drop(host.there);
     });
 }

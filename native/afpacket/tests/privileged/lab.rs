@@ -23,7 +23,7 @@ impl Namespace {
         let made = thread::spawn(|| -> Result<File, String> {
             new_network_namespace().map_err(|error| error.to_string())?;
             let file = File::open("/proc/thread-self/ns/net").map_err(|error| error.to_string())?;
-            ip(&["link", "set", "lo", "up"])?;
+            command("ip", &["link", "set", "lo", "up"])?;
             Ok(file)
         });
         made.join().expect("no panic").map(|file| Self { file })
@@ -40,11 +40,14 @@ impl Namespace {
         })
     }
 
+    /// Runs a program inside; returns what it says.
+    pub(crate) fn words(&self, program: &str, words: &[&str]) -> String {
+        self.run(|| command(program, words).unwrap_or_else(|why| panic!("{why}")))
+    }
+
     /// Runs `ip` inside, words parted by blanks.
     pub(crate) fn ip(&self, words: &str) {
-        self.run(|| {
-            ip(&words.split(' ').collect::<Vec<_>>()).unwrap_or_else(|why| panic!("{why}"))
-        });
+        self.words("ip", &words.split(' ').collect::<Vec<_>>());
     }
 
     /// Writes a setting below `/proc/sys/net`.
@@ -71,12 +74,14 @@ impl Namespace {
     }
 }
 
-fn ip(words: &[&str]) -> Result<(), String> {
-    let output = Command::new("ip").args(words).output().map_err(|why| format!("ip: {why}"))?;
+fn command(program: &str, words: &[&str]) -> Result<String, String> {
+    let output =
+        Command::new(program).args(words).output().map_err(|why| format!("{program}: {why}"))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(format!("ip {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr)))
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program} {}: {said}", words.join(" ")))
 }
 
 /// A director's machine between machines of others.
