@@ -1,10 +1,8 @@
 //! Writes the programs. Offsets count from the Ethernet header of an untagged frame: the kernel has
 //! taken the VLAN tag out before any of these programs run.
 
-use std::collections::HashMap;
-
 use super::address::{self, Field, Network};
-use super::interval::partition;
+use super::port::{PortBlocks, port_block};
 use super::{Classifier, Precision, SERVICE_PROTOCOLS, ServiceMatch, SocketAudience};
 use crate::bpf::{ANCILLARY_PACKET_TYPE, Assembler, Instruction, Label, Program, code};
 
@@ -12,7 +10,8 @@ use crate::bpf::{ANCILLARY_PACKET_TYPE, Assembler, Instruction, Label, Program, 
 const WHOLE_FRAME: u32 = u32::MAX;
 const NOTHING: u32 = 0;
 const DROP: u32 = 2;
-/// `TC_ACT_UNSPEC`: the next filter decides.
+/// `TC_ACT_UNSPEC`: the next filter decides. A frame too short for its own headers ends the program
+/// with 0, `TC_ACT_OK`: the host's stack finds it malformed.
 const GO_ON: u32 = u32::MAX;
 
 const PACKET_OTHER_HOST: u32 = 3;
@@ -29,7 +28,7 @@ const IPV6_DESTINATION: Field = Field { offset: 38, words: 4 };
 const ARP_TARGET: Field = Field { offset: 38, words: 1 };
 const SOLICITED_TARGET: Field = Field { offset: 62, words: 4 };
 /// Octets of the Ethernet header; X counts from behind it.
-const ETHERNET: u32 = 14;
+pub(super) const ETHERNET: u32 = 14;
 /// Extension headers a guard program walks over before it lets a packet go on.
 const EXTENSION_HEADERS_MAX: usize = 4;
 
@@ -48,7 +47,7 @@ struct Emitter<'m> {
     hit: Label,
     miss: Label,
     /// Port blocks written so far: services on many addresses share them.
-    port_blocks: HashMap<Vec<(u32, bool)>, Label>,
+    port_blocks: PortBlocks,
 }
 
 pub(super) fn socket(
@@ -91,7 +90,7 @@ impl<'m> Emitter<'m> {
         let mut assembler = Assembler::new();
         let hit = assembler.answer(hit);
         let miss = assembler.answer(miss);
-        Self { assembler, matches, hit, miss, port_blocks: HashMap::new() }
+        Self { assembler, matches, hit, miss, port_blocks: PortBlocks::new() }
     }
 
     fn by_type(&mut self, arp: Label, ipv4: Label, ipv6: Label) -> Label {
@@ -273,49 +272,4 @@ const fn has_protocol(one: &ServiceMatch, protocol: u8) -> bool {
 
 const fn is_of(one: &ServiceMatch, field: Field) -> bool {
     one.address.is_ipv6() == (field.words == 4)
-}
-
-/// With X at the upper-layer header: whether the destination port lies in one of `ports`.
-fn port_block(
-    assembler: &mut Assembler,
-    blocks: &mut HashMap<Vec<(u32, bool)>, Label>,
-    ports: &[((u32, u32), usize)],
-    hit: Label,
-    miss: Label,
-) -> Label {
-    let mut parts = partition(ports_without_overlap(ports).as_slice());
-    // A port has 16 bits: what begins behind them is never met.
-    parts.retain(|(start, _)| *start <= u32::from(u16::MAX));
-    let key: Vec<(u32, bool)> =
-        parts.iter().map(|(start, members)| (*start, !members.is_empty())).collect();
-    if let Some(label) = blocks.get(&key) {
-        return *label;
-    }
-    let starts: Vec<(u32, Label)> =
-        key.iter().map(|(start, inside)| (*start, if *inside { hit } else { miss })).collect();
-    let label = match starts.as_slice() {
-        [(_, only)] => *only,
-        _ => {
-            let tree = assembler.search(&starts).unwrap_or(miss);
-            // TCP, UDP and SCTP have the destination port at the same place.
-            let load = [Instruction::new(code::LOAD_HALF_INDEXED, ETHERNET + 2)];
-            assembler.then(&load, tree)
-        }
-    };
-    blocks.insert(key, label);
-    label
-}
-
-/// Ranges joined where they touch or overlap.
-fn ports_without_overlap(ports: &[((u32, u32), usize)]) -> Vec<((u32, u32), usize)> {
-    let mut sorted = ports.to_vec();
-    sorted.sort_unstable();
-    let mut joined: Vec<((u32, u32), usize)> = Vec::with_capacity(sorted.len());
-    for (range, _) in sorted {
-        match joined.last_mut() {
-            Some(((_, last), _)) if range.0 <= last.saturating_add(1) => *last = range.1.max(*last),
-            _ => joined.push((range, 0)),
-        }
-    }
-    joined
 }

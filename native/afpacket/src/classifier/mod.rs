@@ -10,6 +10,7 @@ mod emit;
 #[cfg(test)]
 mod interpret;
 mod interval;
+mod port;
 #[cfg(test)]
 mod tests;
 

@@ -144,7 +144,8 @@ impl Numbers {
     }
 
     fn service(&mut self) -> ServiceMatch {
-        let first = self.of(&[0, 1, 80, 443, 65535, self.0 as u16]);
+        let any = self.small(u16::MAX);
+        let first = self.of(&[0, 1, 80, 443, 65535, any]);
         let last = self.of(&[first, first.saturating_add(10), u16::MAX]);
         ServiceMatch {
             protocol: self.of(&[Some(TCP), Some(UDP), Some(132), None]),
@@ -155,10 +156,11 @@ impl Numbers {
     }
 
     fn shape(&mut self) -> Shape {
+        let any = self.small(u16::MAX);
         Shape {
             to: self.address(),
             protocol: self.of(&[TCP, UDP, 132, 1, 58, 47]),
-            port: self.of(&[0, 1, 79, 80, 81, 90, 91, 443, 65535, self.0 as u16]),
+            port: self.of(&[0, 1, 79, 80, 81, 90, 91, 443, 65535, any]),
             options: self.below(4) == 0,
             later: self.below(6) == 0,
         }
