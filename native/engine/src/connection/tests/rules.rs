@@ -237,7 +237,7 @@ fn a_template_in_use_can_be_neither_expired_nor_removed() {
     assert!(table.is_empty());
 }
 
-/// (protocol, event, assignment, conn_reuse_mode) -> reusable, per §4.2 5b.
+/// Protocol and event, and whether the connection is reusable under each `conn_reuse_mode`.
 #[test]
 fn reuse_follows_state_and_mode() {
     let tcp = |event| (TCP, ConnectionEvent::Tcp(event));
