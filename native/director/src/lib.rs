@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod adoption;
+mod answering;
 mod clock;
 mod configured;
 mod error;

@@ -12,10 +12,11 @@ use engine::configuration::Configuration;
 use engine::frame::Outputs;
 use engine::hop::Egress;
 use engine::time::Instant;
-use engine::verdict::Verdict;
+use engine::verdict::{DropReason, Verdict};
 use engine::{Engine, Limits};
 
 use crate::adoption::Adoptions;
+use crate::answering::Answering;
 use crate::clock::{Clock, until};
 use crate::event::Event;
 use crate::events::EventSender;
@@ -64,6 +65,7 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) clock: Clock,
     pub(crate) commands: Receiver<WorkerCommand<P::Filter>>,
     pub(crate) events: EventSender,
+    pub(crate) answering: Answering,
 }
 
 /// One worker.
@@ -78,6 +80,9 @@ pub(crate) struct Worker<P: PacketPort> {
     pending: Pending,
     outputs: Outputs,
     adoptions: Adoptions,
+    answering: Answering,
+    answered: u64,
+    /// There may be more to do at once: no sleep before the next batch.
     more: bool,
 }
 
@@ -93,6 +98,8 @@ impl<P: PacketPort> Worker<P> {
             pending: Pending::new(PendingLimits::default()),
             outputs: Outputs::with_capacity(256 * 1024, BATCH),
             adoptions: Adoptions::default(),
+            answering: parts.answering,
+            answered: 0,
             more: false,
         }
     }
@@ -111,13 +118,15 @@ impl<P: PacketPort> Worker<P> {
         if self.handle_commands()? == Flow::Stop {
             return Ok(Flow::Stop);
         }
-        let timeout = if self.more { Some(Duration::ZERO) } else { self.idle_time() };
-        self.port.wait(timeout)?;
+        if !self.more {
+            self.port.wait(self.idle_time())?;
+        }
         let now = self.clock.now();
         let handled = self.handle_batch(now)?;
         self.handle_timeouts(now);
         let events = self.send_events(now);
-        self.more = handled == BATCH || events == EVENTS;
+        // A ring that had frames is looked at again: cheaper than asking the kernel to wait for it.
+        self.more = handled > 0 || events == EVENTS;
         Ok(Flow::Continue)
     }
 
@@ -132,9 +141,16 @@ impl<P: PacketPort> Worker<P> {
 
     /// Judges one batch; what is forwarded leaves from the memory it arrived in.
     fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
-        let Self { engine, port, hops, pending, outputs, .. } = self;
+        let Self { engine, port, hops, pending, outputs, answering, answered, .. } = self;
         let handled = port.exchange(BATCH, |frame| {
             let verdict = engine.process(frame.octets, &frame.meta, now, &**hops, outputs);
+            // Questions for a neighbour are not the engine's: to it they are not IP, to a group, or
+            // from no address.
+            if matches!(verdict, Verdict::Pass(_) | Verdict::Drop(DropReason::BadSource))
+                && answering.answer(frame.octets, &frame.meta, engine.configuration(), outputs)
+            {
+                *answered += 1;
+            }
             dispose(verdict, &frame, pending, now)
         })?;
         self.send_outputs(now);
@@ -230,6 +246,7 @@ impl<P: PacketPort> Worker<P> {
                 engine: engine.statistics(),
                 ports,
                 pending: self.pending.counters(),
+                answered: self.answered,
             }
         });
     }

@@ -61,6 +61,8 @@ pub struct LiveStatistics {
     pub pending: PendingCounters,
     /// How often a neighbour was given up.
     pub neighbour_failures: Counter,
+    /// ARP requests and neighbour solicitations for virtual addresses that were answered.
+    pub neighbours_answered: Counter,
 }
 
 /// What all threads of a director share.
@@ -140,11 +142,13 @@ impl Director {
         };
         let names = self.shared.resolver().names();
         let (mut ports, mut pending) = (Vec::new(), PendingCounters::default());
-        let mut engines = Vec::new();
-        for WorkerStatistics { engine, ports: of_worker, pending: waiting } in parts {
+        let (mut engines, mut answered) = (Vec::new(), 0);
+        for part in parts {
+            let WorkerStatistics { engine, ports: of_worker, pending: waiting, .. } = part;
             engines.push(engine);
             ports.extend(of_worker);
             pending.add(&waiting);
+            answered += part.answered;
         }
         let name = |counters: &InterfaceCounters| {
             let index = counters.interface.0;
@@ -159,6 +163,7 @@ impl Director {
                 .collect(),
             pending,
             neighbour_failures: Counter(self.shared.resolver().failures()),
+            neighbours_answered: Counter(answered),
         })
     }
 

@@ -12,6 +12,7 @@ use afpacket::netlink::link::Link;
 use afpacket::netlink::monitor::Monitor;
 use afpacket::{Fanout, FanoutGroup, OpenError, PacketSocket, SyscallError, Waker};
 use engine::frame::InterfaceId;
+use wire::ethernet::MacAddress;
 
 use super::control::{self, ControlParts};
 use super::host::Host;
@@ -20,6 +21,7 @@ use super::ownership::Ownership;
 use super::resolver::Resolver;
 use super::workers::{Address, COMMANDS_MAX, Workers};
 use super::{Director, Shared};
+use crate::answering::Answering;
 use crate::clock::Clock;
 use crate::error::{ApplyError, StartError};
 use crate::event::Event;
@@ -106,10 +108,27 @@ fn open_workers(
         let (sender, commands) = sync_channel(COMMANDS_MAX);
         addresses.push(Address { commands: sender, waker });
         let limits = options.limits();
-        let events = events.clone();
-        parts.push(WorkerParts { port, limits, seed: random(), clock, commands, events });
+        let (events, answering) = (events.clone(), answering(options, links));
+        parts.push(WorkerParts {
+            port,
+            limits,
+            seed: random(),
+            clock,
+            commands,
+            events,
+            answering,
+        });
     }
     Ok((addresses, parts))
+}
+
+/// Who asks for virtual addresses is answered with the hardware address of the interface.
+fn answering(options: &StartOptions, links: &[Link]) -> Answering {
+    let station = |link: &Link| Some((InterfaceId(link.index), MacAddress(link.mac?)));
+    match options.answer_neighbours {
+        true => Answering::new(links.iter().filter_map(station).collect()),
+        false => Answering::default(),
+    }
 }
 
 /// How a worker's socket shares its interface; a lone worker shares with nobody.

@@ -28,6 +28,7 @@ fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
         clock: Clock::start(),
         commands: receiver,
         events: sender,
+        answering: Answering::default(),
     });
     Bench { worker, wire, commands, events }
 }
