@@ -1,6 +1,7 @@
 //! The classifier's programs in the kernel. What they accept in detail is tested beside them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use afpacket::PacketSocket;
 use afpacket::classifier::{Classifier, Precision, ServiceMatch, SocketAudience};
@@ -106,8 +107,31 @@ fn any_number_of_services_finds_a_program_the_kernel_takes() {
             send(&mut sender, &frames);
             assert_eq!(before(&mut socket, &frames[2]), frames[..2], "{count} services");
         }
-        assert_eq!(precisions[..3], [Precision::Exact; 3]);
+        assert_eq!(precisions[0], Precision::Exact);
         assert_eq!(precisions[4], Precision::Everything);
         assert!(precisions.is_sorted());
+    });
+}
+
+#[test]
+fn a_kernel_without_memory_for_the_program_gets_a_coarser_one() {
+    with_lab("a_kernel_without_memory", |lab| {
+        let there = lab.neighbour("near", "far");
+        let macs = (lab.here.mac("near"), there.mac("far"));
+        // Older kernels have this little by default and no setting in each namespace.
+        if lab.here.run(|| Path::new("/proc/sys/net/core/optmem_max").exists()) {
+            lab.here.set("core/optmem_max", "20480");
+        }
+        let index = lab.here.index("near");
+        let mut socket = lab.here.run(|| PacketSocket::open(index, &small()).unwrap());
+        let address = |number: u32| Ipv4Addr::from_bits(0xc0a8_0000 + 2 * number);
+        let services = Classifier::new((0..500).map(|number| service(address(number), 53)));
+        let audience = SocketAudience::default();
+        assert_eq!(services.socket_program(&audience).precision, Precision::Exact);
+        let found = socket.set_classifier(&services, &audience).unwrap();
+        assert!(found > Precision::Exact, "{found:?}");
+        let last = udp_frame(macs, (CLIENT, 9), (address(499), 53));
+        send(&mut sender(&there, "far"), std::slice::from_ref(&last));
+        before(&mut socket, &last);
     });
 }

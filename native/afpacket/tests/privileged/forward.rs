@@ -11,7 +11,7 @@ use std::time::Duration;
 use afpacket::{OutgoingFrame, PacketSocket, PollSet, Sender};
 
 use crate::capture::{open_all, sender};
-use crate::lab::{PATIENCE, with_lab};
+use crate::lab::{PATIENCE, eventually, with_lab};
 
 /// Octets sent; each is a function of its position.
 const LENGTH: usize = 16 << 20;
@@ -59,8 +59,19 @@ fn bridge(mut ends: [(PacketSocket, Sender); 2], stop: &AtomicBool) -> Seen {
     seen
 }
 
+/// Ends the bridge however the test ends.
+struct Stop<'s>(&'s AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn serve(listener: &TcpListener) {
-    let (mut stream, _) = listener.accept().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let (mut stream, _) = eventually("a connection", || listener.accept().ok());
+    stream.set_nonblocking(false).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut received = Vec::with_capacity(LENGTH);
     stream.read_to_end(&mut received).unwrap();
@@ -82,6 +93,7 @@ fn tcp_with_offloads_passes_a_bridge_of_sockets() {
         let stop = AtomicBool::new(false);
         let seen = thread::scope(|scope| {
             let bridge = scope.spawn(|| bridge(ends, &stop));
+            let stopping = Stop(&stop);
             let serving = scope.spawn(|| serve(&listener));
             client.run(|| {
                 let address = "10.1.0.2:80".parse().unwrap();
@@ -95,7 +107,7 @@ fn tcp_with_offloads_passes_a_bridge_of_sockets() {
                 assert_eq!(answer, "whole");
             });
             serving.join().unwrap();
-            stop.store(true, Ordering::Relaxed);
+            drop(stopping);
             bridge.join().unwrap()
         });
         assert!(seen.partial_checksums > 0, "the kernel left checksums to the device");
