@@ -94,29 +94,32 @@ export interface MarkMatch {
   readonly ports?: readonly [number, number]
 }
 
-/** Global settings, named after their IPVS sysctls; what is absent stays as it is. */
+/** Global settings, named after their IPVS sysctls. */
 export interface Settings {
   /** Adopt mid-stream TCP connections (`sloppy_tcp`). Default: false. */
-  readonly sloppyTcp?: boolean
+  readonly sloppyTcp: boolean
   /** Adopt mid-stream SCTP associations (`sloppy_sctp`). Default: false. */
-  readonly sloppySctp?: boolean
+  readonly sloppySctp: boolean
   /** Let ICMP errors of unknown connections create them (`schedule_icmp`). Default: false. */
-  readonly scheduleIcmp?: boolean
+  readonly scheduleIcmp: boolean
   /** Reschedule connections of removed and quiesced servers (`expire_nodest_conn`). Default: false. */
-  readonly expireNodestConn?: boolean
+  readonly expireNodestConn: boolean
   /** Ignore persistence templates of quiesced servers (`expire_quiescent_template`). Default: false. */
-  readonly expireQuiescentTemplate?: boolean
+  readonly expireQuiescentTemplate: boolean
   /** Whether a SYN on a finished connection is scheduled anew, 0 to 3 (`conn_reuse_mode`). Default: 1. */
-  readonly connReuseMode?: number
+  readonly connReuseMode: number
   /** Seconds an established TCP connection may idle, 1 to 2678400. Default: 900. */
-  readonly tcpTimeoutSeconds?: number
+  readonly tcpTimeoutSeconds: number
   /** Seconds a TCP connection stays in FIN_WAIT, 1 to 2678400. Default: 120. */
-  readonly tcpFinTimeoutSeconds?: number
+  readonly tcpFinTimeoutSeconds: number
   /** Seconds a UDP flow may idle, 1 to 2678400. Default: 300. */
-  readonly udpTimeoutSeconds?: number
-  /** ICMP errors the director makes a second at most; 0 for no limit. */
-  readonly icmpErrorsPerSecond?: number
+  readonly udpTimeoutSeconds: number
+  /** ICMP errors the director makes a second at most; 0 for no limit. Default: 1000. */
+  readonly icmpErrorsPerSecond: number
 }
+
+/** Changes of the global settings; what is absent stays as it is. */
+export type SettingsPatch = Partial<Settings>
 
 /** A change of the configuration: what every other method of configuration ends in. */
 export type Command =
@@ -134,4 +137,4 @@ export type Command =
     }
   | { readonly type: 'remove-server'; readonly service: ServiceKey; readonly server: ServerKey }
   | { readonly type: 'define-mark'; readonly mark: number; readonly matches: readonly MarkMatch[] }
-  | { readonly type: 'settings'; readonly settings: Settings }
+  | { readonly type: 'settings'; readonly settings: SettingsPatch }

@@ -1,5 +1,5 @@
-import type { Command, MarkMatch, ServerKey, ServiceKey, Settings } from './command.js'
-import type { CoreConfiguration, CoreControl } from './binding/core.js'
+import type { Command, MarkMatch, ServerKey, ServiceKey, Settings, SettingsPatch } from './command.js'
+import type { CoreControl } from './binding/core.js'
 import { coreError, errorCode } from './binding/outcome.js'
 import { Configurator } from './configurator.js'
 import type { DrainOptions } from './drain.js'
@@ -55,7 +55,7 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
   }
 
   /** Global settings in force. */
-  get settings(): CoreConfiguration['settings'] {
+  get settings(): Settings {
     return this.core().configuration().settings
   }
 
@@ -101,7 +101,7 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
    *
    * @throws DirectorError `ERR_DIRECTOR_OUT_OF_RANGE`, `ERR_DIRECTOR_INVALID_OPTIONS`
    */
-  set(settings: Settings): Version {
+  set(settings: SettingsPatch): Version {
     const accepted = checked(settingsCheck, settings, new Problems())
     return this.#configurator.apply([{ type: 'settings', settings: accepted }], [''])
   }

@@ -15,6 +15,7 @@ export type {
   ServiceKey,
   ServiceSpec,
   Settings,
+  SettingsPatch,
 } from './command.js'
 export { ConfigurableDirector } from './configurable.js'
 export type { ConnectionFilter, ConnectionRow } from './connection.js'

@@ -26,7 +26,7 @@ export interface CoreConfiguration {
   /** Services, in the order they were added. */
   readonly services: readonly CoreService[]
   /** Global settings. */
-  readonly settings: Required<Settings>
+  readonly settings: Settings
   /** What carries which mark. */
   readonly marks: readonly { readonly mark: number; readonly matches: readonly MarkMatch[] }[]
 }

@@ -1,11 +1,11 @@
-import type { Settings } from '../command.js'
+import type { SettingsPatch } from '../command.js'
 import { flag, integer, object } from './check.js'
 import type { Check } from './check.js'
 
 const seconds = integer(1, 2_678_400)
 
 /** Changes of the global settings. */
-export const settings: Check<Settings> = object<Settings>(
+export const settings: Check<SettingsPatch> = object<SettingsPatch>(
   {
     sloppyTcp: flag,
     sloppySctp: flag,

@@ -1,5 +1,5 @@
 import { identityOf } from '../address.js'
-import type { Command, Settings } from '../command.js'
+import type { Command, SettingsPatch } from '../command.js'
 import { arrayOf, flag, integer, object, oneOf, text } from './check.js'
 import type { Check, Fields } from './check.js'
 import type { Problems } from './problems.js'
@@ -35,7 +35,7 @@ export interface CommonOptions {
   /** Adopt mid-stream connections. Services can differ by their own `sloppy`. */
   readonly sloppy?: SloppyOptions
   /** Global settings. */
-  readonly settings?: Settings
+  readonly settings?: SettingsPatch
   /** Services to begin with. */
   readonly services?: readonly ServiceOptions[]
 }
@@ -135,7 +135,7 @@ export function initialBatch(options: CommonOptions): Batch {
     ...(tcp === undefined ? {} : { sloppyTcp: tcp }),
     ...(sctp === undefined ? {} : { sloppySctp: sctp }),
   }
-  const merged: Settings = { ...options.settings, ...sloppy }
+  const merged: SettingsPatch = { ...options.settings, ...sloppy }
   if (Object.keys(merged).length > 0) {
     batch.commands.push({ type: 'settings', settings: merged })
     batch.paths.push('settings')
