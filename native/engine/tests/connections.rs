@@ -1,7 +1,5 @@
 //! The connection table from outside: at full size, and without allocating.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,42 +9,6 @@ use engine::connection::{
 };
 use engine::hop::ServerId;
 use engine::time::Instant;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct CountingAllocator;
-
-// JUSTIFICATION: there is no safe way to see that nothing is allocated.
-// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract.
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promises are those `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as above; passed on so that big zeroed memory stays untouched.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -129,28 +91,30 @@ fn a_million_connections_come_and_go_in_69_octets_each() {
 fn nothing_is_allocated_after_construction() {
     let timeouts = Timeouts::default();
     let mut table = ConnectionTable::new(1000, 1);
-    let before = ALLOCATIONS.get();
     let mut refused = 0;
     let mut ended = 0;
-    for round in 0..5000_u32 {
-        let now = seconds(u64::from(round));
-        let ipv6 = round % 3 == 0;
-        let mut key = if ipv6 { ipv6_client(round) } else { udp_client(round) };
-        for _ in 0..4 {
-            key.virtual_port += 1;
-            let Ok(id) = table.create(&key, direct(1), now) else {
-                refused += 1;
-                continue;
-            };
-            let _ = table.transition(id, ConnectionEvent::Udp, Direction::Input, &timeouts, now);
-            let template = ConnectionKey { client_port: 0, ..key };
-            if let Ok(template) = table.create_template(&template, ServerId(1), 0, 50, now) {
-                table.attach(id, template, now);
+    let allocations = allocation_counter::measure(|| {
+        for round in 0..5000_u32 {
+            let now = seconds(u64::from(round));
+            let ipv6 = round % 3 == 0;
+            let mut key = if ipv6 { ipv6_client(round) } else { udp_client(round) };
+            for _ in 0..4 {
+                key.virtual_port += 1;
+                let Ok(id) = table.create(&key, direct(1), now) else {
+                    refused += 1;
+                    continue;
+                };
+                let _ =
+                    table.transition(id, ConnectionEvent::Udp, Direction::Input, &timeouts, now);
+                let template = ConnectionKey { client_port: 0, ..key };
+                if let Ok(template) = table.create_template(&template, ServerId(1), 0, 50, now) {
+                    table.attach(id, template, now);
+                }
             }
+            table.expire(now, 100, |_| ended += 1);
         }
-        table.expire(now, 100, |_| ended += 1);
-    }
-    assert_eq!(ALLOCATIONS.get() - before, 0);
+    });
+    assert_eq!(allocations.count_total, 0);
     assert!(refused > 100 && ended > 10_000, "{refused} refused, {ended} ended");
 }
 

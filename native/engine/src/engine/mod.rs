@@ -19,7 +19,7 @@ use wire::ethernet::MacAddress;
 
 use crate::command::{Family, ServiceKey};
 use crate::configuration::Configuration;
-use crate::connection::{ConnectionId, ConnectionTable};
+use crate::connection::ConnectionTable;
 use crate::counters::VerdictCounters;
 use crate::engine::books::Books;
 use crate::engine::judge::Judge;
@@ -35,7 +35,7 @@ use crate::time::Instant;
 use crate::verdict::{DropReason, PassReason, Verdict};
 
 /// Connection entries one [`Engine::handle_timeout`] looks at, at most: far below a millisecond.
-const EXPIRY_BUDGET: usize = 1024;
+const EXPIRY_BUDGET: u32 = 1024;
 
 /// How much an engine may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,10 +196,10 @@ impl Engine {
     /// called again soon, and [`Engine::poll_timeout`] lies in the past.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let Self { configuration, connections, events, .. } = self;
-        let expired = connections.expire(now, EXPIRY_BUDGET, |expired| {
+        let expired = connections.expire(now, EXPIRY_BUDGET as usize, |expired| {
             load::ended(configuration, events, expired);
         });
-        let purged = self.purge_removed(now);
+        let purged = self.purge_removed();
         expired && purged
     }
 
@@ -221,31 +221,14 @@ impl Engine {
         }
     }
 
-    /// Ends connections of removed servers, and then their templates, some at a time.
-    fn purge_removed(&mut self, now: Instant) -> bool {
+    /// Ends connections and templates of removed servers, some at a time.
+    fn purge_removed(&mut self) -> bool {
         let Some(cursor) = self.purge else { return true };
-        let mut position = cursor;
-        let mut ended: [Option<ConnectionId>; EXPIRY_BUDGET] = [None; EXPIRY_BUDGET];
-        let entries = self.connections.iter_from(cursor, now).take(EXPIRY_BUDGET);
-        let mut seen = 0;
-        for ((id, entry), slot) in entries.zip(ended.iter_mut()) {
-            position = id.index() + 1;
-            seen += 1;
-            if self.configuration.server_by_id(entry.server()).is_none() {
-                *slot = Some(id);
-            }
-        }
-        // Controlled connections first: a template that controls some cannot go.
-        for templates in [false, true] {
-            for id in ended.iter().flatten() {
-                if self.connections.entry(*id).is_template() == templates
-                    && let Some(expired) = self.connections.remove(*id)
-                {
-                    load::ended(&self.configuration, &mut self.events, &expired);
-                }
-            }
-        }
-        self.purge = (seen == EXPIRY_BUDGET).then_some(position);
+        let Self { configuration, connections, events, .. } = self;
+        let is_removed = |server| configuration.server_by_id(server).is_none();
+        self.purge = connections.flush(cursor, EXPIRY_BUDGET, is_removed, |expired| {
+            load::ended(configuration, events, expired);
+        });
         self.purge.is_none()
     }
 }
