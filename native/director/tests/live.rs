@@ -15,7 +15,7 @@ use engine::command::{
     ServiceKey, ServiceSpec,
 };
 use engine::snapshot::{ConnectionFilter, Counter, Flow};
-use lab::{Lab, PATIENCE, PORT, VIRTUAL, privileged, wait_for};
+use lab::{Lab, PATIENCE, PORT, VIRTUAL, VIRTUAL_IPV6, privileged, wait_for};
 
 const SERVICE: ServiceKey =
     ServiceKey::Address { protocol: Protocol::Tcp, address: IpAddr::V4(VIRTUAL), port: PORT };
@@ -52,6 +52,29 @@ fn add_server(server: u8) -> Command {
 
 fn both_servers() -> Vec<Command> {
     vec![add_service(), add_server(1), add_server(2)]
+}
+
+/// The same service by IPv6.
+fn by_ipv6() -> Vec<Command> {
+    let key = ServiceKey::Address {
+        protocol: Protocol::Tcp,
+        address: IpAddr::V6(VIRTUAL_IPV6),
+        port: PORT,
+    };
+    let mut commands = both_servers();
+    for command in &mut commands {
+        match command {
+            Command::AddService { service } => service.key = key,
+            Command::AddServer { service, server } => {
+                *service = key;
+                let IpAddr::V4(address) = server.key.address else { continue };
+                let [_, _, number, _] = address.octets();
+                server.key.address = [0xfd02, number.into(), 0, 0, 0, 0, 0, 2].into();
+            }
+            _ => {}
+        }
+    }
+    commands
 }
 
 fn options(services: Vec<Command>) -> StartOptions {
@@ -221,6 +244,42 @@ fn a_server_that_changes_its_hardware_address_is_followed() {
     });
     connection.exchange(10).expect("the neighbour answered");
     assert_eq!(events.try_iter().count(), 0);
+}
+
+#[test]
+fn ipv6_services_work_alike() {
+    if !privileged("ipv6_services_work_alike") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let (director, _events) = start(&lab, options(by_ipv6())).expect("it starts");
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..16 {
+        let mut connection = lab.connect_to(VIRTUAL_IPV6.into()).expect("the service answers");
+        seen.insert(connection.exchange(100_000).expect("the connection holds"));
+    }
+    assert_eq!(seen.len(), 2, "sixteen connections went to {seen:?} only");
+    drop(director);
+}
+
+#[test]
+fn a_lone_director_answers_for_its_virtual_addresses() {
+    if !privileged("a_lone_director_answers_for_its_virtual_addresses") {
+        return;
+    }
+    let lab = lab_with_servers();
+    lab.ip("d", &format!("address delete {VIRTUAL}/32 dev lo"));
+    lab.ip("c", &format!("route replace {VIRTUAL}/32 dev in0"));
+    lab.ip("c", &format!("route replace {VIRTUAL_IPV6}/128 dev in0"));
+    let mut options = options([both_servers(), by_ipv6()].concat());
+    options.answer_neighbours = true;
+    let (director, _events) = start(&lab, options).expect("it starts");
+    for (address, answered) in [(IpAddr::V4(VIRTUAL), 1), (IpAddr::V6(VIRTUAL_IPV6), 2)] {
+        let mut connection = lab.connect_to(address).expect("the service answers");
+        connection.exchange(10).expect("the connection holds");
+        let statistics = director.statistics().expect("it is at work");
+        assert!(statistics.neighbours_answered.0 >= answered, "{address}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! sees one direction only (direct routing).
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +16,8 @@ use afpacket::thread::enter_network_namespace_at;
 /// The virtual address; the director's own `lo` has it too, so that without a guard its kernel
 /// would answer.
 pub(crate) const VIRTUAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
+/// The virtual IPv6 address; the director's host does not have it.
+pub(crate) const VIRTUAL_IPV6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x80);
 pub(crate) const PORT: u16 = 80;
 
 /// How long anything may take before a test fails.
@@ -58,9 +60,12 @@ impl Lab {
             lab.link("c", &back, &at("3", "1"), &part, "back0", &at("3", "2"));
             lab.ip(&part, &format!("route add 10.1.0.2/32 via 10.3.{server}.1"));
             lab.ip(&part, &format!("address add {VIRTUAL}/32 dev lo"));
+            lab.ip(&part, &format!("route add fd01::2/128 via fd03:{server}::1"));
+            lab.ip(&part, &format!("address add {VIRTUAL_IPV6}/128 dev lo nodad"));
         }
         lab.ip("d", &format!("address add {VIRTUAL}/32 dev lo"));
         lab.ip("c", &format!("route add {VIRTUAL}/32 via 10.1.0.1"));
+        lab.ip("c", &format!("route add {VIRTUAL_IPV6}/128 via fd01::1"));
         lab
     }
 
@@ -93,6 +98,7 @@ impl Lab {
         ]);
         for (part, name, address) in [(one, name, address), (other, peer, far)] {
             self.ip(part, &format!("address add {address} dev {name}"));
+            self.ip(part, &format!("address add {} dev {name} nodad", ipv6(address)));
             self.ip(part, &format!("link set {name} up"));
         }
     }
@@ -149,20 +155,26 @@ impl Lab {
 
     /// Makes a server answer each line with its own name and the line. Ends with the process.
     pub(crate) fn serve(&self, part: &'static str) {
-        let listener = self.inside(part, || TcpListener::bind((VIRTUAL, PORT)));
-        let listener = listener.expect("the server's port is free");
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                thread::spawn(move || echo(part, stream));
-            }
-        });
+        for address in [IpAddr::V4(VIRTUAL), IpAddr::V6(VIRTUAL_IPV6)] {
+            let listener = self.inside(part, || TcpListener::bind((address, PORT)));
+            let listener = listener.expect("the server's port is free");
+            thread::spawn(move || {
+                while let Ok((stream, _)) = listener.accept() {
+                    thread::spawn(move || echo(part, stream));
+                }
+            });
+        }
     }
 
     /// A connection of the client to the virtual service, within [`PATIENCE`].
     pub(crate) fn connect(&self) -> std::io::Result<Connection> {
+        self.connect_to(VIRTUAL.into())
+    }
+
+    /// A connection of the client to the service at `address`, within [`PATIENCE`].
+    pub(crate) fn connect_to(&self, address: IpAddr) -> std::io::Result<Connection> {
         let stream = self.inside("c", || {
-            let address = SocketAddr::new(IpAddr::V4(VIRTUAL), PORT);
-            TcpStream::connect_timeout(&address, PATIENCE)
+            TcpStream::connect_timeout(&SocketAddr::new(address, PORT), PATIENCE)
         })?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Connection(BufReader::new(stream)))
@@ -174,6 +186,17 @@ impl Drop for Lab {
         for part in ["c", "d", "s1", "s2"] {
             drop(Command::new("ip").args(["netns", "delete", &self.namespace(part)]).output());
         }
+    }
+}
+
+/// The IPv6 address that goes with an IPv4 one: 10.2.1.2/24 and fd02:1::2/64, 10.1.0.2/24 and
+/// fd01::2/64.
+fn ipv6(address: &str) -> String {
+    let octets: Vec<_> = address.trim_end_matches("/24").split('.').collect();
+    match octets.as_slice() {
+        [_, net, "0", last] => format!("fd0{net}::{last}/64"),
+        [_, net, server, last] => format!("fd0{net}:{server}::{last}/64"),
+        _ => panic!("{address} is no address of the lab"),
     }
 }
 
