@@ -1,14 +1,8 @@
 import test from 'ava'
 
 import type { Namespace } from '../lab/namespace.ts'
-import { hostInterface } from '../lab/topology.ts'
+import { guardFilters, hasFilterHook } from './guard-filters.ts'
 import { ended, finish, Stage } from './stage.ts'
-
-/** Ingress filters of a director's interface; more than none while it guards. */
-async function filters(host: Namespace): Promise<string[]> {
-  const text = await host.run('tc', 'filter', 'show', 'dev', hostInterface, 'ingress')
-  return text.split('\n').filter((line) => line.includes('bpf') && line.includes('handle'))
-}
 
 /** RST segments a host's TCP has sent. */
 async function resetsSent(host: Namespace): Promise<number> {
@@ -29,12 +23,12 @@ test('the host of a director sends no RST, not even after its director was kille
 
   // The router goes on sending to a host whose director is gone.
   await stage.cluster.director(1).kill()
-  const guards = await filters(host)
+  const guards = await guardFilters(host)
   t.true(guards.length > 0, 'the guard outlives its director')
   await stage.cluster.withdrawn(1)
 
   await stage.cluster.start(1)
-  t.is((await filters(host)).length, guards.length, 'the new director took the guard over')
+  t.is((await guardFilters(host)).length, guards.length, 'the new director took the guard over')
   const { summary } = await finish(client)
   t.like(summary, { broken: 0, closed: 50 })
   t.is(await resetsSent(host), 0)
@@ -43,11 +37,11 @@ test('the host of a director sends no RST, not even after its director was kille
 test('close() removes the guard', async (t) => {
   const stage = await Stage.open(t, { directors: 1 })
   const host = stage.lab.director(1)
-  t.true((await filters(host)).length > 0)
+  t.true((await guardFilters(host)).length > 0)
   const exit = await stage.cluster.director(1).close()
   t.is(exit.status, 0)
-  t.deepEqual(await filters(host), [])
-  t.false((await host.run('tc', 'qdisc', 'show', 'dev', hostInterface)).includes('clsact'))
+  t.deepEqual(await guardFilters(host), [])
+  t.false(await hasFilterHook(host), 'the hook it made is gone, too')
   // What the guard was for: the host has the virtual address, and now answers for it.
   await stage.lab.router.announce(1)
   const { summary } = await ended(stage.client('tcp-short', { count: 3, rate: 100 }))

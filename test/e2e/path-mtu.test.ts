@@ -2,7 +2,7 @@ import test from 'ava'
 
 import { clientAddress, serverAddress, virtualAddress, type Family } from '../lab/addresses.ts'
 import type { Namespace } from '../lab/namespace.ts'
-import { hostInterface, outsideInterface } from '../lab/topology.ts'
+import { hostInterface, outsideInterface, type Lab } from '../lab/topology.ts'
 import { ended, Stage } from './stage.ts'
 
 const small = 1300
@@ -13,6 +13,13 @@ async function pathMtu(host: Namespace, to: string, from: string): Promise<numbe
   const [route] = await host.query('route', 'get', to, 'from', from)
   const { metrics = [] } = route as { metrics?: readonly { readonly mtu?: number }[] }
   return metrics.find(({ mtu }) => mtu !== undefined)?.mtu
+}
+
+/** Gives the director's way to every server a small MTU. */
+async function limitServers(lab: Lab, family: Family): Promise<void> {
+  const addresses = lab.servers.map((_, index) => serverAddress(index + 1, family))
+  const routes = addresses.map((address) => `route replace ${address} dev ${hostInterface} mtu ${small}`)
+  await lab.director(1).ip(...routes)
 }
 
 /** A download on one connection; resolves with the number of the server that gave it. */
@@ -38,14 +45,26 @@ for (const family of ['ipv4', 'ipv6'] as const) {
   })
 
   test(`${family}: a packet too big for the way to the server is answered with "too big"`, async (t) => {
-    const stage = await Stage.open(t, { directors: 1 }, { families: [family] })
+    const limit = (lab: Lab): Promise<void> => limitServers(lab, family)
+    const stage = await Stage.open(t, { directors: 1 }, { families: [family] }, limit)
     await stage.serve('bulk-server', [family])
-    const host = stage.lab.director(1)
-    const routes = [1, 2, 3].map((index) => serverAddress(index, family))
-    await host.ip(...routes.map((address) => `route replace ${address} dev ${hostInterface} mtu ${small}`))
     const options = { bytes, direction: 'upload', verify: true, source: clientAddress(1, family) }
     const { exit, summary } = await ended(stage.client('bulk-client', options, family))
     t.is(exit.status, 0, JSON.stringify(summary))
     t.is(await pathMtu(stage.lab.clients, virtualAddress[family], clientAddress(1, family)), small)
   })
 }
+
+test('a route that changes while the director runs is followed', async (t) => {
+  const stage = await Stage.open(t, { directors: 1 })
+  await stage.serve('bulk-server')
+  await limitServers(stage.lab, 'ipv4')
+  // Each connection is one more look at whether the director has noticed.
+  for (let attempt = 1; attempt <= 50; attempt++) {
+    const options = { bytes, direction: 'upload', source: clientAddress(1) }
+    await ended(stage.client('bulk-client', options))
+    const mtu = await pathMtu(stage.lab.clients, virtualAddress.ipv4, clientAddress(1))
+    if (mtu === small) return t.pass()
+  }
+  return t.fail('no upload was answered with "too big"')
+})

@@ -36,14 +36,16 @@ export class Stage {
     return new Stage(t, lab, options)
   }
 
-  /** Makes the lab and starts its directors. */
+  /** Makes the lab, changes it by `prepare`, and starts its directors. */
   static async open(
     t: ExecutionContext,
     labOptions: LabOptions = {},
     directing: DirectingOptions = {},
+    prepare: (lab: Lab) => Promise<void> = async () => undefined,
   ): Promise<Stage> {
     const servers = labOptions.servers ?? 3
     const stage = await Stage.build(t, labOptions, directorOptions({ servers, ...directing }))
+    await prepare(stage.lab)
     await stage.cluster.startAll()
     t.teardown(() => stage.cluster.close())
     return stage

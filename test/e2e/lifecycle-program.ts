@@ -1,0 +1,77 @@
+// What a program does with a director in one namespace: a scenario each, named by the first
+// argument; its outcome is printed as JSON.
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+
+import { Director, isDirectorError, type DirectorOptions } from 'l4-director'
+
+const [scenario = '', json = '{}'] = process.argv.slice(2)
+const options = JSON.parse(json) as DirectorOptions
+
+async function codeOf(attempt: Promise<unknown>): Promise<string> {
+  try {
+    await attempt
+    return 'resolved'
+  } catch (error) {
+    return isDirectorError(error) ? error.code : String(error)
+  }
+}
+
+/** Starts a director and closes it at once. */
+async function startAgain(): Promise<string> {
+  return codeOf(Director.start(options).then((director) => director.close()))
+}
+
+const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
+  /** A Worker with a running director is terminated; the same services can be served again. */
+  async terminate() {
+    const worker = new Worker(
+      `const { workerData, parentPort } = require('node:worker_threads')
+       import('l4-director')
+         .then(({ Director }) => Director.start(workerData))
+         .then((director) => parentPort.postMessage(director.services.length))`,
+      { eval: true, workerData: options },
+    )
+    const [services] = (await once(worker, 'message')) as [number]
+    const taken = await codeOf(Director.start(options))
+    await worker.terminate()
+    return { services, taken, again: await startAgain() }
+  },
+
+  /** The signal is aborted while the director starts; nothing of it remains. */
+  async abort() {
+    const controller = new AbortController()
+    const start = Director.start({ ...options, signal: controller.signal })
+    controller.abort()
+    return { start: await codeOf(start), again: await startAgain() }
+  },
+
+  /** Two closings at once, and calls after them. */
+  async close() {
+    const director = await Director.start(options)
+    const closings = [director.close(), director.close()]
+    const late = await codeOf(director.snapshot())
+    return { same: closings[0] === closings[1], closings: await Promise.all(closings.map(codeOf)), late }
+  },
+
+  /** Nothing holds the process but the director; it says when it would end. */
+  async unref() {
+    const director = await Director.start(options)
+    const held = process.getActiveResourcesInfo().includes('Timeout')
+    director.unref()
+    return { held, stillHeld: process.getActiveResourcesInfo().includes('Timeout') }
+  },
+
+  /** Many directors one after the other leave no threads behind. */
+  async rounds() {
+    const { readdirSync } = await import('node:fs')
+    const threads = (): number => readdirSync('/proc/self/task').length
+    await startAgain()
+    const before = threads()
+    for (let round = 0; round < 5; round += 1) await startAgain()
+    return { grown: threads() - before }
+  },
+}
+
+const outcome = await scenarios[scenario]?.()
+process.stdout.write(`${JSON.stringify(outcome)}\n`)

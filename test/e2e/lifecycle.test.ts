@@ -1,0 +1,43 @@
+import { fileURLToPath } from 'node:url'
+
+import test, { type ExecutionContext } from 'ava'
+
+import { directorOptions } from '../lab/director-options.ts'
+import { hostInterface, Lab } from '../lab/topology.ts'
+
+const program = fileURLToPath(new URL('lifecycle-program.ts', import.meta.url))
+const tsx = fileURLToPath(import.meta.resolve('tsx'))
+
+/** Plays a scenario in a director's namespace; afterwards nothing of a director may be left there. */
+async function play(t: ExecutionContext, scenario: string): Promise<unknown> {
+  const lab = await Lab.create({ directors: 1, servers: 1 })
+  t.teardown(() => lab.close())
+  const host = lab.director(1)
+  const options = JSON.stringify(directorOptions({ servers: 1 }))
+  const output = await host.run(process.execPath, '--import', tsx, program, scenario, options)
+  t.false((await host.run('tc', 'qdisc', 'show', 'dev', hostInterface)).includes('clsact'))
+  return JSON.parse(output)
+}
+
+test('a Worker terminated with a running director leaves nothing behind', async (t) => {
+  const { services, ...codes } = (await play(t, 'terminate')) as { services: number }
+  t.true(services > 0)
+  t.deepEqual(codes, { taken: 'ERR_DIRECTOR_SERVICE_IN_USE', again: 'resolved' })
+})
+
+test('a start that is aborted leaves nothing behind', async (t) => {
+  t.deepEqual(await play(t, 'abort'), { start: 'ERR_DIRECTOR_ABORTED', again: 'resolved' })
+})
+
+test('closing twice is one closing; calls behind it are refused', async (t) => {
+  const closings = ['resolved', 'resolved']
+  t.deepEqual(await play(t, 'close'), { same: true, closings, late: 'ERR_DIRECTOR_CLOSED' })
+})
+
+test('a director holds the event loop until unref()', async (t) => {
+  t.deepEqual(await play(t, 'unref'), { held: true, stillHeld: false })
+})
+
+test('directors leave no threads behind', async (t) => {
+  t.deepEqual(await play(t, 'rounds'), { grown: 0 })
+})
