@@ -27,10 +27,10 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
   async terminate() {
     const worker = new Worker(
       `const { workerData, parentPort } = require('node:worker_threads')
-       import('l4-director')
-         .then(({ Director }) => Director.start(workerData))
+       import(workerData.package)
+         .then(({ Director }) => Director.start(workerData.options))
          .then((director) => parentPort.postMessage(director.services.length))`,
-      { eval: true, workerData: options },
+      { eval: true, workerData: { package: import.meta.resolve('l4-director'), options } },
     )
     const [services] = (await once(worker, 'message')) as [number]
     const taken = await codeOf(Director.start(options))

@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+// The package's command: says whether a director can run here, and builds the addon from source.
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = new URL('../', import.meta.url)
+const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
+
+const USAGE = `Usage: l4-director COMMAND
+
+  doctor      say whether a director can run here, and what is missing
+  build       build the native addon from source (needs cargo)
+  --version   print the version
+`
+
+const CAPABILITIES = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n }
+
+/** Prints one finding; answers with whether it is a good one. */
+function finding(good, text) {
+  process.stdout.write(`${good ? 'ok      ' : 'missing '} ${text}\n`)
+  return good
+}
+
+async function addon() {
+  try {
+    const { nativeInfo } = await import(new URL('dist/index.js', root).href)
+    return finding(true, `native addon: ${nativeInfo().source}`)
+  } catch (error) {
+    return finding(false, `native addon: ${error.message}`)
+  }
+}
+
+function capabilities() {
+  const status = readFileSync('/proc/self/status', 'utf8')
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
+  const results = Object.entries(CAPABILITIES).map(([name, bit]) =>
+    finding((effective >> bit) % 2n === 1n, `capability ${name}`),
+  )
+  return results.every(Boolean)
+}
+
+async function doctor() {
+  const isLinux = process.platform === 'linux'
+  const loaded = await addon()
+  const platform = finding(isLinux, `Linux (this is ${process.platform}); Director.offline() works without`)
+  return loaded && platform && capabilities() ? 0 : 1
+}
+
+function build() {
+  const script = fileURLToPath(new URL('scripts/build-native.mjs', root))
+  return spawnSync(process.execPath, [script, '--force'], { stdio: 'inherit' }).status ?? 1
+}
+
+async function main([command]) {
+  if (command === '--version') return process.stdout.write(`${version}\n`) && 0
+  if (command === 'doctor') return doctor()
+  if (command === 'build') return build()
+  process.stderr.write(USAGE)
+  return 2
+}
+
+process.exitCode = await main(process.argv.slice(2))
