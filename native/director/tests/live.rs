@@ -200,6 +200,23 @@ fn a_director_that_cannot_start_leaves_nothing() {
 }
 
 #[test]
+fn a_guard_that_another_program_removes_is_put_back() {
+    if !privileged("a_guard_that_another_program_removes_is_put_back") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let (director, events) = start(&lab, options(both_servers())).expect("it starts");
+    lab.remove_filters("in0");
+    assert_eq!(lab.filters("in0"), "");
+    let told = wait_for_event(&events, "word of it", |event| matches!(event, Event::Error { .. }));
+    assert!(matches!(told, Event::Error { code: "guard-failed", .. }), "{told:?}");
+    assert!(lab.filters("in0").contains("bpf"), "{}", lab.filters("in0"));
+    lab.connect().and_then(|mut connection| connection.exchange(10)).expect("it answers");
+    director.close();
+    assert_eq!(lab.filters("in0"), "");
+}
+
+#[test]
 fn interfaces_that_go_down_and_up_are_told_and_traffic_goes_on() {
     if !privileged("interfaces_that_go_down_and_up_are_told_and_traffic_goes_on") {
         return;

@@ -28,8 +28,8 @@ use crate::worker::WorkerCommand;
 const DEBOUNCE: Duration = Duration::from_millis(20);
 const DEBOUNCE_MAX: Duration = Duration::from_millis(200);
 
-/// How often guards are looked after.
-const GUARD_INTERVAL: Duration = Duration::from_secs(10);
+/// How often guards are looked after; the kernel does not tell when a filter is removed.
+const GUARD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Messages of the kernel taken in one turn at most.
 const MESSAGES: usize = 256;

@@ -13,7 +13,7 @@ use afpacket::classifier::Classifier;
 
 use crate::error::ApplyError;
 use crate::event::Event;
-use crate::port::AfPacketPort;
+use crate::port::{AfPacketPort, PacketPort};
 use crate::query::{Query, Question};
 use crate::worker::{Worker, WorkerCommand, WorkerParts};
 
@@ -144,7 +144,7 @@ fn receive<T>(worker: usize, answer: &Receiver<T>) -> Result<T, ApplyError> {
 }
 
 /// The life of a worker's thread. A fault of the worker ends the worker, not the process.
-fn work(number: usize, parts: WorkerParts<AfPacketPort>) {
+fn work<P: PacketPort>(number: usize, parts: WorkerParts<P>) {
     let mut events = parts.events.clone();
     let result = catch_unwind(AssertUnwindSafe(|| Worker::new(parts).run()));
     let message = match result {
@@ -160,4 +160,41 @@ fn text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without words").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use engine::Limits;
+
+    use super::*;
+    use crate::answering::Answering;
+    use crate::clock::Clock;
+    use crate::events::channel;
+    use crate::port::FailingPort;
+
+    /// What a worker with a port that fails tells before its thread ends.
+    fn last_words(port: FailingPort) -> Option<Event> {
+        let (_commands, receiver) = sync_channel(1);
+        let (sender, events) = channel(|| {});
+        let parts = WorkerParts {
+            port,
+            limits: Limits { connections: 1024, events: 16 },
+            seed: 1,
+            clock: Clock::start(),
+            commands: receiver,
+            events: sender,
+            answering: Answering::default(),
+        };
+        thread::spawn(move || work(3, parts)).join().expect("the fault is caught");
+        events.poll_event()
+    }
+
+    #[test]
+    fn a_fault_ends_the_worker_and_is_told() {
+        let told = |message: &str| Some(Event::WorkerFault { worker: 3, message: message.into() });
+        assert_eq!(last_words(FailingPort::Panics("as told")), told("as told"));
+        assert_eq!(last_words(FailingPort::Fails("as told")), told("as told"));
+    }
 }

@@ -11,12 +11,16 @@ use engine::snapshot::Counter;
 use serde::Serialize;
 
 mod af_packet;
+#[cfg(test)]
+mod failing;
 mod fault;
 mod memory;
 mod pcap;
 
 pub use af_packet::{AfPacketOptions, AfPacketPort};
 pub use afpacket::vnet::VnetHeader as Offload;
+#[cfg(test)]
+pub(crate) use failing::FailingPort;
 pub use fault::{FaultPort, FaultRates};
 pub use memory::{MemoryPort, MemoryWire, WireFrame};
 pub use pcap::{PcapError, PcapFrame, PcapPort, PcapReader, PcapWriter};

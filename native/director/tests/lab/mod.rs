@@ -120,6 +120,21 @@ impl Lab {
         run(&arguments)
     }
 
+    /// Removes all ingress filters of an interface of the director.
+    pub(crate) fn remove_filters(&self, interface: &str) {
+        run(&[
+            "netns",
+            "exec",
+            &self.namespace("d"),
+            "tc",
+            "filter",
+            "delete",
+            "dev",
+            interface,
+            "ingress",
+        ]);
+    }
+
     /// What `tc` lists as ingress filters of an interface of the director.
     pub(crate) fn filters(&self, interface: &str) -> String {
         let command = [
