@@ -173,6 +173,11 @@ impl Ways {
         self.servers.iter().map(|(server, address)| (*server, hop(address))).collect()
     }
 
+    /// The way to each address, in the order of addresses.
+    pub(crate) fn hops(&self) -> impl Iterator<Item = (IpAddr, Hop)> + '_ {
+        self.ways.iter().map(|(address, way)| (*address, way.hop()))
+    }
+
     /// How often a neighbour was given up.
     pub(crate) const fn failures(&self) -> u64 {
         self.failures

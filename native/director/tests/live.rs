@@ -134,6 +134,9 @@ fn connections_reach_both_servers_and_the_host_keeps_quiet() {
     assert_eq!(statistics.engine.connections, 16);
     let port = statistics.ports.iter().find(|port| port.interface == "in0").expect("a port");
     assert!(port.counters.received.0 > 100 && port.counters.ring_drops == Counter(0), "{port:?}");
+    let ways: Vec<_> =
+        statistics.hops.iter().map(|hop| (hop.state, hop.interface.as_deref())).collect();
+    assert_eq!(ways, [("ready", Some("out1")), ("ready", Some("out2"))]);
     let page = director.connections(&ConnectionFilter::default(), 0, 10).expect("it is at work");
     assert_eq!((page.rows.len(), page.next.is_some()), (10, true));
     let flow = Flow {

@@ -33,6 +33,7 @@ use crate::query::{Query, Question, ROWS_MAX, WorkerStatistics};
 use crate::transaction::InForce;
 
 pub use options::{Spread, StartOptions};
+pub use resolver::HopSnapshot;
 
 use host::Host;
 use resolver::Resolver;
@@ -57,6 +58,8 @@ pub struct LiveStatistics {
     pub engine: Statistics,
     /// What the interfaces carried.
     pub ports: Vec<PortSnapshot>,
+    /// The ways to the real servers, by address.
+    pub hops: Vec<HopSnapshot>,
     /// What became of frames that had to wait for a neighbour.
     pub pending: PendingCounters,
     /// How often a neighbour was given up.
@@ -140,7 +143,10 @@ impl Director {
             let _in_force = self.open()?;
             self.ask(Question::Statistics)?
         };
-        let names = self.shared.resolver().names();
+        let (names, hops, failures) = {
+            let resolver = self.shared.resolver();
+            (resolver.names(), resolver.hops(), resolver.failures())
+        };
         let (mut ports, mut pending) = (Vec::new(), PendingCounters::default());
         let (mut engines, mut answered) = (Vec::new(), 0);
         for part in parts {
@@ -161,8 +167,9 @@ impl Director {
                 .into_iter()
                 .map(|counters| PortSnapshot { interface: name(&counters), counters })
                 .collect(),
+            hops,
             pending,
-            neighbour_failures: Counter(self.shared.resolver().failures()),
+            neighbour_failures: Counter(failures),
             neighbours_answered: Counter(answered),
         })
     }

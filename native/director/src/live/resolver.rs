@@ -10,12 +10,30 @@ use afpacket::netlink::route::RouteKind;
 use afpacket::netlink::{Netlink, NetlinkError};
 use engine::configuration::Configuration;
 use engine::frame::InterfaceId;
+use engine::hop::{Hop, NextHop};
 use engine::time::Instant;
+use serde::Serialize;
 use wire::ethernet::MacAddress;
 
 use crate::configured;
 use crate::hops::HopTable;
 use crate::ways::{Neighbour, Route, Ways};
+
+/// The way to the real servers at one address, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HopSnapshot {
+    /// The address.
+    pub address: IpAddr,
+    /// `ready`, `resolving` (frames wait for the neighbour), `unreachable`, or `local`: the address
+    /// is the director's own, which cannot be forwarded to.
+    pub state: &'static str,
+    /// The interface frames leave by.
+    pub interface: Option<String>,
+    /// The neighbour's hardware address.
+    pub neighbour: Option<String>,
+    /// Largest IP packet, in octets, that fits.
+    pub mtu: Option<u32>,
+}
 
 /// Ways to servers, and the kernel they come from.
 #[derive(Debug)]
@@ -64,6 +82,30 @@ impl Resolver {
     /// Names of the links, by number.
     pub(super) fn names(&self) -> HashMap<u32, String> {
         self.links.iter().map(|(index, link)| (*index, link.name.clone())).collect()
+    }
+
+    /// The ways, for people to read.
+    pub(super) fn hops(&self) -> Vec<HopSnapshot> {
+        self.ways.hops().map(|(address, hop)| self.describe(address, hop)).collect()
+    }
+
+    fn describe(&self, address: IpAddr, hop: Hop) -> HopSnapshot {
+        let state = match hop {
+            Hop::Ready(_) => "ready",
+            Hop::Resolving { .. } => "resolving",
+            Hop::Unreachable => "unreachable",
+            Hop::Local => "local",
+        };
+        let (Hop::Ready(NextHop { mtu, .. }) | Hop::Resolving { mtu }) = hop else {
+            return HopSnapshot { address, state, interface: None, neighbour: None, mtu: None };
+        };
+        let (interface, neighbour) = match hop {
+            Hop::Ready(next) => (Some(next.interface.0), Some(next.destination.to_string())),
+            _ => (None, None),
+        };
+        let name = |index: u32| self.links.get(&index).map(|link| link.name.clone());
+        let interface = interface.and_then(name);
+        HopSnapshot { address, state, interface, neighbour, mtu: Some(mtu) }
     }
 
     /// How often a neighbour was given up.
