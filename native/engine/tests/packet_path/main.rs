@@ -3,4 +3,5 @@
 mod any_frame;
 mod lab;
 mod no_allocation;
+mod persistence;
 mod rules;

@@ -524,3 +524,92 @@ fn connections_are_listed_in_pages() {
     let none = ConnectionFilter { state: Some("ESTABLISHED".into()), ..all };
     assert!(lab.engine.connections(&none, 0, 6, lab.now).rows.is_empty());
 }
+
+#[test]
+fn only_a_first_packet_makes_a_finished_connection_give_way() {
+    let mut lab = Lab::new(&cluster_service());
+    lab.apply(&[sloppy_tcp()]);
+    server(&lab.process(&tcp(CLIENT, 40000, VIP, SYN)));
+    server(&lab.process(&tcp(CLIENT, 40000, VIP, RST)));
+    let state = |lab: &Lab| {
+        let all = ConnectionFilter::default();
+        lab.engine.connections(&all, 0, 10, lab.now).rows.iter().map(|row| row.state).collect()
+    };
+    let states: Vec<_> = state(&lab);
+    // IPVS: RST in SYN_RECV leaves it there; an ACK establishes, a RST then closes.
+    assert_eq!(states, ["SYN_RECV"]);
+    server(&lab.process(&tcp(CLIENT, 40000, VIP, ACK)));
+    server(&lab.process(&tcp(CLIENT, 40000, VIP, RST)));
+    server(&lab.process(&tcp(CLIENT, 40000, VIP, FIN | ACK)));
+    let states: Vec<_> = state(&lab);
+    assert_eq!(states, ["CLOSE"]);
+    assert_eq!(lab.engine.statistics().traffic.connections.0, 1);
+    server(&lab.process(&tcp(CLIENT, 40000, VIP, SYN)));
+    let states: Vec<_> = state(&lab);
+    assert_eq!(states, ["SYN_RECV"]);
+    assert_eq!(lab.engine.statistics().traffic.connections.0, 2);
+}
+
+#[test]
+fn an_error_that_quotes_a_later_fragment_has_no_connection() {
+    let mut lab = Lab::new(&one_server(Protocol::Tcp, VIP, "10.0.0.11"));
+    server(&lab.process(&tcp(CLIENT, 40000, VIP, SYN)));
+    let mut error = icmp_error("192.0.2.254", VIP, CLIENT, 40000);
+    let quoted_fragment_offset = 14 + 20 + 8 + 6;
+    error[quoted_fragment_offset..quoted_fragment_offset + 2].copy_from_slice(&[0, 10]);
+    assert_eq!(lab.process(&error).verdict, Verdict::Pass(PassReason::Icmp));
+}
+
+#[test]
+fn hop_by_hop_options_are_not_carried() {
+    let mut lab = Lab::new(&one_server(Protocol::Udp, VIP6, "2001:db8:1::11"));
+    let mut payload = vec![17, 0, 1, 4, 0, 0, 0, 0];
+    payload.extend(udp_datagram(40000, PORT, b"x"));
+    let verdict = lab.process(&Ip::new(CLIENT6, VIP6).frame(0, &payload)).verdict;
+    assert_eq!(verdict, Verdict::Drop(DropReason::HopByHop));
+}
+
+#[test]
+fn later_fragments_carry_only_the_options_meant_for_them() {
+    let mut lab = Lab::new(&one_server(Protocol::Udp, VIP, "10.0.0.11"));
+    lab.ways = way(600);
+    let mut ip = Ip::new(CLIENT, VIP);
+    ip.flags = 0;
+    // Router alert is copied into every fragment, the timestamp is not (RFC 791 §3.1).
+    ip.options = vec![0x94, 4, 0, 0, 0x44, 8, 9, 0, 0, 0, 0, 0];
+    let cut = lab.process(&ip.frame(17, &udp_datagram(40000, PORT, &[7; 1000])));
+    assert_eq!(cut.frames[0][34..46], ip.options);
+    assert_eq!(cut.frames[1][34..46], [0x94, 4, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn without_a_service_in_its_family_every_packet_passes() {
+    let mut lab = Lab::new(&one_server(Protocol::Tcp, VIP, "10.0.0.11"));
+    server(&lab.process(&tcp(CLIENT, 40000, VIP, SYN)));
+    lab.apply(&[Command::RemoveService { service: key(Protocol::Tcp, VIP) }]);
+    let verdict = lab.process(&tcp(CLIENT, 40000, VIP, ACK)).verdict;
+    assert_eq!(verdict, Verdict::Pass(PassReason::NoService));
+    lab.apply(&one_server(Protocol::Udp, VIP, "10.0.0.12"));
+    let verdict = lab.process(&tcp(CLIENT, 40000, VIP, ACK)).verdict;
+    assert_eq!(verdict, Verdict::Drop(DropReason::ServerRemoved));
+}
+
+#[test]
+fn neighbour_solicitations_are_answered_only_from_the_link() {
+    let mut lab = Lab::new(&one_server(Protocol::Tcp, VIP6, "2001:db8:1::11"));
+    lab.engine.answer_neighbours(CLIENT_SIDE, Some(DIRECTOR_MAC));
+    let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
+    message.extend("2001:db8:5::1".parse::<std::net::Ipv6Addr>().unwrap().octets());
+    let mut ip = Ip::new("2001:db8:5::fe", "ff02::1:ff00:1");
+    ip.hop_limit = 255;
+    let mut frame = ip.frame(58, &message);
+    frame[..6].copy_from_slice(&[0x33, 0x33, 0xff, 0, 0, 1]);
+    let outcome = lab.process(&frame);
+    assert_eq!(outcome.verdict, Verdict::Reply(ReplyReason::Neighbour));
+    let reply = &outcome.frames[0];
+    assert_eq!(reply[..6], ROUTER_MAC.0);
+    // Solicited and overriding, with the director's hardware address.
+    assert_eq!((reply[54], reply[58], &reply[80..86]), (136, 0x60, &DIRECTOR_MAC.0[..]));
+    frame[21] = 254;
+    assert_eq!(lab.process(&frame).verdict, Verdict::Pass(PassReason::OtherHost));
+}
