@@ -40,9 +40,7 @@ impl<H: Hops> Judge<'_, H> {
         let Some(quote) = packet.frame.get(from..packet.ip.end).and_then(quoted) else {
             return Verdict::Pass(PassReason::Icmp);
         };
-        if quote.fragment_later {
-            return Verdict::Pass(PassReason::Icmp);
-        }
+        // A later fragment has no ports, and so no connection (IPVS lets errors about it pass).
         let Some((protocol, key)) = key_of(&quote) else {
             return Verdict::Pass(PassReason::Icmp);
         };
