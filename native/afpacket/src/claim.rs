@@ -37,7 +37,8 @@ pub enum ClaimError {
     Syscall(#[from] SyscallError),
 }
 
-/// A held name; dropping it frees the name.
+/// A held name; dropping it frees the name, once child processes that are just being started have
+/// reached their `exec`.
 #[derive(Debug)]
 pub struct Claim {
     name: String,

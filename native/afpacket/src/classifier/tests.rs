@@ -34,9 +34,16 @@ fn frame(shape: Shape) -> Vec<u8> {
         IpAddr::V4(to) => {
             frame.extend_from_slice(&[0x08, 0x00]);
             let first = if shape.options { 0x46 } else { 0x45 };
-            let offset = u8::from(shape.later);
-            let packet = [first, 0, 0, 0, 0, 0, 0, offset, 64, shape.protocol, 0, 0, 10, 0, 0, 1];
+            // Offsets in either octet; "more fragments" and "don't fragment" are no offset.
+            let [flags, offset] = match (shape.later, shape.port % 2) {
+                (true, 0) => [0x10, 0],
+                (true, _) => [0x20, 1],
+                (false, 0) => [0x20, 0],
+                (false, _) => [0x40, 0],
+            };
+            let packet = [first, 0, 0, 0, 0, 0, flags, offset, 64, shape.protocol, 0, 0];
             frame.extend_from_slice(&packet);
+            frame.extend_from_slice(&[10, 0, 0, 1]);
             frame.extend_from_slice(&to.octets());
             frame.extend_from_slice(if shape.options { &[1, 1, 1, 0] } else { &[] });
         }

@@ -70,6 +70,8 @@ impl Netlink {
         self.dump("list of interfaces", &request, |kind, body| {
             links.extend((kind == libc::RTM_NEWLINK).then(|| Link::parse(body)).flatten());
         })?;
+        // A list that changed while it was read is read again: what came last holds.
+        links.reverse();
         links.sort_by_key(|link| link.index);
         links.dedup_by_key(|link| link.index);
         Ok(links)

@@ -123,7 +123,14 @@ impl Netlink {
             Err(error) if matches!(error.number(), Some(libc::EINVAL | libc::ENOENT)) => {
                 Ok(Vec::new())
             }
-            other => other.map(|()| filters),
+            other => {
+                other?;
+                // A list that changed while it was read is read again: what came last holds.
+                filters.reverse();
+                filters.sort_by_key(|one| (one.priority, one.handle));
+                filters.dedup_by_key(|one| (one.priority, one.handle));
+                Ok(filters)
+            }
         }
     }
 

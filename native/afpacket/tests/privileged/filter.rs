@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use afpacket::PacketSocket;
 use afpacket::classifier::{Classifier, Precision, ServiceMatch, SocketAudience};
@@ -85,6 +87,30 @@ fn a_socket_gets_nothing_before_it_is_told_what() {
         socket.set_classifier(&services, &SocketAudience::default()).unwrap();
         send(&mut sender, std::slice::from_ref(&last));
         assert_eq!(before(&mut socket, &last), [] as [Vec<u8>; 0]);
+    });
+}
+
+#[test]
+fn a_socket_opened_amid_traffic_gets_nothing_it_was_not_told() {
+    with_lab("a_socket_opened_amid_traffic", |lab| {
+        let there = lab.neighbour("near", "far");
+        let index = lab.here.index("near");
+        let mut sender = sender(&there, "far");
+        let flood = vec![udp_frame(([2; 6], [2; 6]), (CLIENT, 9), (VIRTUAL, 53)); 64];
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    send(&mut sender, &flood);
+                }
+            });
+            let seen: u64 = lab.here.run(|| {
+                let opened = || PacketSocket::open(index, &small()).unwrap();
+                (0..100).map(|_| opened().statistics().unwrap().frames).sum()
+            });
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(seen, 0);
+        });
     });
 }
 

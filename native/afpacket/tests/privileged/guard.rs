@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use afpacket::classifier::{Classifier, ServiceMatch};
 use afpacket::netlink::Netlink;
-use afpacket::{Claim, ClaimError, Guard, GuardError, Sender, guard};
+use afpacket::{Claim, ClaimError, Guard, GuardError, Sender, claim, guard};
 
 use crate::capture::{before, open_all, send, sender, until};
 use crate::frames::{self, UDP, udp_frame};
-use crate::lab::{Lab, Namespace, PATIENCE, with_lab};
+use crate::lab::{Lab, Namespace, PATIENCE, eventually, with_lab};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const VIRTUAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
@@ -29,8 +29,8 @@ impl<'l> Host<'l> {
         let there = lab.neighbour("near", "far");
         lab.here.ip("addr add 10.0.0.2/24 dev near");
         lab.here.ip("addr add 192.0.2.80/32 dev lo");
-        lab.here.ip("addr add fd00::2/64 dev near nodad");
-        lab.here.ip("addr add fd00::80/128 dev lo nodad");
+        lab.here.add_ipv6("fd00::2", 64, "near");
+        lab.here.add_ipv6("fd00::80", 128, "lo");
         let macs = (lab.here.mac("near"), there.mac("far"));
         let (sender, interface) = (sender(&there, "far"), lab.here.index("near"));
         Self { lab, there, sender, macs, interface }
@@ -176,6 +176,12 @@ fn the_guard_of_a_dead_director_is_found_and_removed() {
         // Killed: nothing is tidied up, but the kernel frees the name.
         std::mem::forget(left);
         drop(dead);
+        // A program another test starts just now holds a copy until its `exec`.
+        lab.here.run(|| {
+            eventually("the name to be free", || {
+                (!claim::is_held(&Guard::claim_name("dead")).unwrap()).then_some(())
+            });
+        });
         let frame = host.to_port(53);
         send(&mut host.sender, std::slice::from_ref(&frame));
 

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use afpacket::netlink::Netlink;
+use afpacket::netlink::route::RouteKind;
 use afpacket::thread::{enter_network_namespace, new_network_namespace};
 
 /// Longest wait for something that is to happen at once.
@@ -56,6 +57,30 @@ impl Namespace {
         self.run(|| std::fs::write(&path, value).unwrap_or_else(|why| panic!("{path}: {why}")));
     }
 
+    /// Waits until an interface passes frames: the kernel takes notice of a carrier in its own
+    /// time, and loses without a word what is sent before.
+    pub(crate) fn until_running(&self, name: &str) {
+        self.run(|| {
+            let mut netlink = Netlink::open().unwrap();
+            eventually("the carrier", || {
+                netlink.link_by_name(name).unwrap().filter(|link| link.running).map(drop)
+            });
+        });
+    }
+
+    /// Adds an IPv6 address and waits until it is in use, which the kernel sees to in its own time.
+    pub(crate) fn add_ipv6(&self, address: &str, prefix: u8, interface: &str) {
+        self.ip(&format!("addr add {address}/{prefix} dev {interface} nodad"));
+        let address = address.parse().unwrap();
+        self.run(|| {
+            let mut netlink = Netlink::open().unwrap();
+            eventually("the address in use", || {
+                let route = netlink.route(address).unwrap();
+                (route.kind == RouteKind::Local).then_some(())
+            });
+        });
+    }
+
     /// Index of an interface inside.
     pub(crate) fn index(&self, name: &str) -> u32 {
         self.run(|| {
@@ -101,6 +126,8 @@ impl Lab {
             namespace.set(&format!("ipv6/conf/{name}/accept_dad"), "0");
             namespace.ip(&format!("link set {name} up"));
         }
+        self.here.until_running(near);
+        there.until_running(far);
         there
     }
 }

@@ -32,9 +32,9 @@ fn change<T>(monitor: &mut Monitor, what: &str, mut look: impl FnMut(Change) -> 
 fn addressed(lab: &Lab) -> Namespace {
     let there = lab.neighbour("near", "far");
     lab.here.ip("addr add 10.0.0.2/24 dev near");
-    lab.here.ip("addr add fd00::2/64 dev near nodad");
+    lab.here.add_ipv6("fd00::2", 64, "near");
     there.ip("addr add 10.0.0.1/24 dev far");
-    there.ip("addr add fd00::1/64 dev far nodad");
+    there.add_ipv6("fd00::1", 64, "far");
     there
 }
 

@@ -116,6 +116,8 @@ fn an_interface_that_goes_down_is_reported_and_comes_back() {
         assert_eq!(back.send([plain; 3]).link_down, 3);
 
         lab.here.ip("link set near up");
+        lab.here.until_running("near");
+        there.until_running("far");
         send(&mut sender(&there, "far"), std::slice::from_ref(&frame));
         before(&mut socket, &frame);
         assert_eq!(back.send([plain; 3]).taken, 3);
