@@ -10,7 +10,7 @@ use crate::sys::ring::Geometry;
 pub const SLOT_OCTETS_MAX: u32 = 68 * 1024;
 const BLOCK_OCTETS: u32 = 1 << 20;
 
-/// How a [`PacketSocket`] is opened.
+/// How a [`crate::PacketSocket`] is opened.
 #[derive(Clone, Debug)]
 pub struct SocketOptions {
     /// Frames the ring holds, at least; rounded up to whole blocks of 1 MB. Range 1 to 65536,
@@ -25,7 +25,7 @@ pub struct SocketOptions {
     /// Also receives frames to other machines' hardware addresses. Default no.
     pub promiscuous: bool,
     /// What the socket receives from the beginning. Default nothing, until
-    /// [`PacketSocket::set_classifier`] says what.
+    /// [`crate::PacketSocket::set_classifier`] says what.
     pub filter: Program,
 }
 
