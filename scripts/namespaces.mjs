@@ -1,26 +1,16 @@
-// Whether this user may make network namespaces, and what has to stand before a command that does.
+// Whether this user may make network namespaces, which the end-to-end tests and the demo live in.
 import { spawnSync } from 'node:child_process'
 
-function succeeds(command, args) {
-  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
+const MOUNT = ['sh', '-c', 'mount -t tmpfs lab /run']
+
+function succeeds(...flags) {
+  return spawnSync('unshare', [...flags, '--net', '--mount', ...MOUNT], { stdio: 'ignore' }).status === 0
 }
 
-function isRoot() {
-  return process.getuid?.() === 0 && succeeds('unshare', ['--net', '--mount', 'true'])
-}
-
-// `ip netns` keeps its names below /run, which a plain user's namespaces cannot write to otherwise.
-const USER_NAMESPACE = ['unshare', '--user', '--map-root-user', '--net', '--mount', 'sh', '-c']
-const OWN_RUN = 'mount -t tmpfs tmpfs /run && exec "$0" "$@"'
-
-/** `{prefix}` for commands that make network namespaces, or `{whyNot}`. */
-export function namespaces() {
-  if (process.platform !== 'linux')
-    return { whyNot: `network namespaces need Linux, this is ${process.platform}` }
-  if (isRoot()) return { prefix: [] }
-  const [command, ...args] = USER_NAMESPACE
-  if (succeeds(command, [...args, OWN_RUN, 'true'])) return { prefix: [...USER_NAMESPACE, OWN_RUN] }
-  return {
-    whyNot: 'network namespaces are not permitted: run as root, or allow unprivileged user namespaces',
-  }
+/** Why network namespaces cannot be made here; undefined when they can. */
+export function whyNoNamespaces() {
+  if (process.platform !== 'linux') return `network namespaces need Linux, this is ${process.platform}`
+  if (process.getuid() === 0 && succeeds()) return undefined
+  if (succeeds('--user', '--map-root-user')) return undefined
+  return 'network namespaces are not permitted: run as root, or allow unprivileged user namespaces'
 }

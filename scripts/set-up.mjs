@@ -43,7 +43,7 @@ function buildPeers() {
 /** Checks tools, installs packages, builds the addon, dist/ and the lab's peers. */
 export function setUp() {
   requireNode()
-  requireTools(['cargo', 'cc', 'ip', 'npm'])
+  requireTools(['cargo', 'cc', 'ip', 'npm', 'sysctl', 'tc', 'unshare'])
   installPackages()
   if (buildNative()) say('native addon built')
   buildDist()

@@ -1,7 +1,7 @@
 // The test suites: how each is run, how its counts are read, and when it could not run.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { namespaces } from './namespaces.mjs'
+import { whyNoNamespaces } from './namespaces.mjs'
 import { root, tee } from './process.mjs'
 
 const TSX = '--import=tsx'
@@ -52,17 +52,12 @@ function hasTests(folder) {
   return existsSync(path) && readdirSync(path, { recursive: true }).some((name) => name.endsWith('.test.ts'))
 }
 
-async function ava(name, folders, { prefix = [], args = [] } = {}) {
+async function ava(name, folders, args = []) {
   const present = folders.filter(hasTests)
   if (present.length === 0) return { name, passed: 0, failed: 0, couldNotRun: 'it has no tests' }
-  const program = [process.execPath, join(root, 'node_modules/ava/entrypoints/cli.mjs')]
-  const [command, ...rest] = [
-    ...prefix,
-    ...program,
-    ...args,
-    ...present.map((folder) => `${folder}/**/*.test.ts`),
-  ]
-  return result(name, await tee(command, rest), avaCounts)
+  const cli = join(root, 'node_modules/ava/entrypoints/cli.mjs')
+  const patterns = present.map((folder) => `${folder}/**/*.test.ts`)
+  return result(name, await tee(process.execPath, [cli, ...args, ...patterns]), avaCounts)
 }
 
 async function rust() {
@@ -83,9 +78,9 @@ async function types() {
 }
 
 async function endToEnd() {
-  const { prefix, whyNot } = namespaces()
-  if (whyNot) return { name: 'e2e', passed: 0, failed: 0, couldNotRun: whyNot }
-  return ava('e2e', ['test/e2e'], { prefix, args: ['--serial', '--concurrency=1'] })
+  const couldNotRun = whyNoNamespaces()
+  if (couldNotRun) return { name: 'e2e', passed: 0, failed: 0, couldNotRun }
+  return ava('e2e', ['test/e2e'], ['--serial', '--concurrency=1'])
 }
 
 /** The suites by name, cheapest first. */

@@ -7,6 +7,9 @@ const REMEDIES = {
   cargo: 'install Rust 1.95 or newer from https://rustup.rs',
   cc: 'apt-get install build-essential',
   ip: 'apt-get install iproute2',
+  sysctl: 'apt-get install procps',
+  tc: 'apt-get install iproute2',
+  unshare: 'apt-get install util-linux',
   npm: 'install Node.js 20.19 or newer with npm from https://nodejs.org',
 }
 

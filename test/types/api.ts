@@ -37,7 +37,7 @@ export async function embed(): Promise<void> {
   // @ts-expect-error there is no such event
   director.on('adopt', () => undefined)
   // @ts-expect-error directors are started, not made
-  new Director({ interfaces: ['eth0'] })
+  void new Director({ interfaces: ['eth0'] })
 }
 
 export function offline(): void {

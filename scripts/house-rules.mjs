@@ -1,0 +1,66 @@
+// What CONTRIBUTING promises about the sources and a compiler does not check.
+// Usage: node scripts/house-rules.mjs
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { main, root } from './process.mjs'
+
+const RUST_LINES_MAX = 500
+const BINDING_LINES_MAX = 800
+const UNSAFE_ROOM = 'native/afpacket/src/sys/'
+
+const read = (file) => readFileSync(join(root, file), 'utf8')
+const lines = (text) => text.split('\n').length - 1
+const withoutTests = (text) => text.split(/^#\[cfg\(test\)\]\nmod tests/m)[0]
+
+/** Files of the project: tracked, or new and not ignored. */
+function files(pattern) {
+  const args = ['ls-files', '--cached', '--others', '--exclude-standard', '--', pattern]
+  const listed = execFileSync('git', args, { cwd: root, encoding: 'utf8' }).split('\n')
+  return listed.filter((file) => file !== '' && existsSync(join(root, file)))
+}
+
+const isTest = (file) => /(^|\/)tests?(\/|\.rs$)|_tests?\.rs$/.test(file)
+
+function longFiles() {
+  const sources = files('native/*.rs').filter((file) => !isTest(file))
+  const long = sources.filter((file) => lines(withoutTests(read(file))) > RUST_LINES_MAX)
+  return long.map((file) => `${file} is longer than ${RUST_LINES_MAX} lines`)
+}
+
+function thickBinding() {
+  const sum = files('native/binding/*.rs').reduce((total, file) => total + lines(read(file)), 0)
+  return sum < BINDING_LINES_MAX
+    ? []
+    : [`native/binding has ${sum} lines: below ${BINDING_LINES_MAX} are allowed`]
+}
+
+function strayUnsafe() {
+  const sources = files('native/*.rs').filter((file) => !file.startsWith(UNSAFE_ROOM) && !isTest(file))
+  const stray = sources.filter((file) => /\bunsafe (?:\{|fn|impl)/.test(withoutTests(read(file))))
+  return stray.map((file) => `${file} has unsafe code outside of ${UNSAFE_ROOM}`)
+}
+
+function runtimeDependencies() {
+  const { dependencies = {} } = JSON.parse(read('package.json'))
+  return Object.keys(dependencies).map((name) => `package.json depends on ${name} at run time`)
+}
+
+function lockedHosts() {
+  const { packages } = JSON.parse(read('package-lock.json'))
+  const resolved = Object.keys(packages).filter((name) => packages[name].resolved?.startsWith('http'))
+  return resolved.map((name) => `package-lock.json says where ${name} comes from`)
+}
+
+function differentVersions() {
+  const { version } = JSON.parse(read('package.json'))
+  const [, crates] = /^version = "(.+)"$/m.exec(read('Cargo.toml'))
+  return version === crates ? [] : [`package.json is ${version}, Cargo.toml ${crates}`]
+}
+
+await main(() => {
+  const rules = [longFiles, thickBinding, strayUnsafe, runtimeDependencies, lockedHosts, differentVersions]
+  const broken = rules.flatMap((rule) => rule())
+  for (const text of broken) process.stdout.write(`${text}\n`)
+  return broken.length > 0 ? 1 : 0
+})
