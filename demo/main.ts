@@ -61,7 +61,7 @@ async function show(options: DemoOptions): Promise<number> {
   if (!options.plain) for (const added of journal.entries) print(entry(added))
   print(`\n${report(world)}`)
   const { broken, refused } = resultOf(world)
-  return broken + refused === 0 ? status.good : status.broken
+  return broken + refused + world.cluster.accidents.length === 0 ? status.good : status.broken
 }
 
 async function main(): Promise<number> {

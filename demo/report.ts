@@ -45,7 +45,8 @@ export function report(world: World): string {
   ]
   const causes = { ...long.causes, ...associations.causes, ...short.failed }
   const why = Object.keys(causes).map((name) => `${name}: ${sumOf(world, name)}`)
-  return [...lines, ...(why.length > 0 ? [`causes: ${why.join(', ')}`] : [])].join('\n')
+  const causesLine = why.length > 0 ? [`causes: ${why.join(', ')}`] : []
+  return [...lines, ...causesLine, ...world.cluster.accidents].join('\n')
 }
 
 function longCells(tally: LongTally): (number | string)[] {

@@ -56,7 +56,7 @@ export async function play(world: World, timeline: Timeline, journal: Journal): 
 }
 
 async function killDirector(world: World, journal: Journal): Promise<void> {
-  await world.cluster.director(killedDirector).kill()
+  await world.cluster.kill(killedDirector)
   world.director(killedDirector).died()
   journal.add(`director ${killedDirector} killed with SIGKILL: its connection table is lost`, 'step')
   await world.cluster.withdrawn(killedDirector)

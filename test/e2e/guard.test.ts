@@ -22,7 +22,7 @@ test('the host of a director sends no RST, not even after its director was kille
   t.is(await resetsSent(host), 0)
 
   // The router goes on sending to a host whose director is gone.
-  await stage.cluster.director(1).kill()
+  await stage.cluster.kill(1)
   const guards = await guardFilters(host)
   t.true(guards.length > 0, 'the guard outlives its director')
   await stage.cluster.withdrawn(1)

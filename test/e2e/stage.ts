@@ -47,7 +47,10 @@ export class Stage {
     const stage = await Stage.build(t, labOptions, directorOptions({ servers, ...directing }))
     await prepare(stage.lab)
     await stage.cluster.startAll()
-    t.teardown(() => stage.cluster.close())
+    t.teardown(async () => {
+      await stage.cluster.close()
+      if (stage.cluster.accidents.length > 0) throw new Error(stage.cluster.accidents.join('\n'))
+    })
     return stage
   }
 

@@ -9,6 +9,7 @@ test('without sloppy, connections break with their director', async (t) => {
   t.is((await client.message('connected'))['up'], 60)
   const broken = client.waitFor('a broken connection', ({ event }) => event === 'broken')
   await stage.cluster.kill(1)
+  await stage.cluster.withdrawn(1)
   t.is((await broken)['cause'], 'timeout')
   const { exit, summary } = await finish(client)
   t.is(exit.status, 1)

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 
-import { serverAddress } from '../lab/addresses.ts'
+import { clientAddress, serverAddress } from '../lab/addresses.ts'
 import type { LabProcess } from '../lab/lab-process.ts'
 import { Random, seedOfRun } from './random.ts'
 import { finish, Stage } from './stage.ts'
@@ -45,6 +45,7 @@ test(`${connections} connections survive ${rounds} director kills`, async (t) =>
     await exchanged(clients.long, random.between(200, 4000))
     const victim = random.pick(stage.cluster.running)
     await stage.cluster.kill(victim)
+    await stage.cluster.withdrawn(victim)
     // It comes back with an empty table: what the router sends it, it has to adopt.
     const adopted = stage.happened('adopted', ({ director }) => director === victim)
     await stage.cluster.start(victim)
@@ -89,3 +90,32 @@ async function acceptedBy(server: LabProcess): Promise<number> {
   const state = await server.waitFor('its state', ({ event }) => event === 'state')
   return Number(state['accepted'])
 }
+
+test('IPv6 connections and SCTP associations survive a kill, too', async (t) => {
+  const stage = await Stage.open(t, {}, { families: ['ipv4', 'ipv6'], protocols: ['tcp', 'sctp'] })
+  await stage.serve('tcp-server', ['ipv6'])
+  await stage.serveSctp('ipv4')
+  await stage.serveSctp('ipv6')
+  const clients = [
+    stage.client('tcp-long', { connections: 100, intervalMs: 50 }, 'ipv6'),
+    stage.client('sctp-client', { source: clientAddress(1), associations: 20, intervalMs: 50 }),
+    stage.client(
+      'sctp-client',
+      { source: clientAddress(1, 'ipv6'), associations: 20, intervalMs: 50 },
+      'ipv6',
+    ),
+  ]
+  await Promise.all(clients.map((client) => client.message('connected')))
+  for (const victim of [1, 2]) {
+    await stage.cluster.kill(victim)
+    await stage.cluster.withdrawn(victim)
+    await Promise.all(clients.map((client) => exchanged(client, 200)))
+    await stage.cluster.start(victim)
+    await Promise.all(clients.map((client) => exchanged(client, 200)))
+  }
+  for (const client of clients) {
+    const { exit, summary } = await finish(client)
+    t.is(exit.status, 0, JSON.stringify(summary))
+    t.is(summary['broken'], 0)
+  }
+})

@@ -16,6 +16,7 @@ test('two workers share the traffic and adopt alike', async (t) => {
   t.like(udp.summary, { answered: 400, lost: 0, moved: 0 })
 
   await stage.cluster.kill(1)
+  await stage.cluster.withdrawn(1)
   const adopted = stage.happened('adopted', ({ director }) => director === 1)
   await stage.cluster.start(1)
   await adopted

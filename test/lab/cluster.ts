@@ -17,7 +17,10 @@ export class Cluster {
   readonly #options: object
   readonly #programs = new Map<number, DirectorProgram>()
   readonly #withdrawn = new Map<number, Promise<void>>()
+  readonly #doomed = new Set<DirectorProgram>()
   readonly #listener: Listener
+  /** Directors that ended although nobody asked them to: how, and what they said. */
+  readonly accidents: string[] = []
 
   /** Each director gets the same `options` of `Director.start()`. */
   constructor(lab: Lab, options: object, listener: Listener = () => undefined) {
@@ -54,10 +57,11 @@ export class Cluster {
     return [...this.#programs.keys()].toSorted((a, b) => a - b)
   }
 
-  /** Kills a director as a crash would; resolves when the router has stopped using it. */
+  /** Kills a director as a crash would; the router goes on using it until `withdrawn()`. */
   async kill(index: number): Promise<void> {
-    await this.director(index).kill()
-    await this.withdrawn(index)
+    const program = this.director(index)
+    this.#doomed.add(program)
+    await program.kill()
   }
 
   /** Resolves when the router has stopped using a director that ended. */
@@ -80,8 +84,12 @@ export class Cluster {
   }
 
   async #watch(program: DirectorProgram): Promise<void> {
-    await program.process.exited
+    const { status, signal } = await program.process.exited
     this.#programs.delete(program.index)
+    if (status !== 0 && !this.#doomed.delete(program)) {
+      const end = signal ?? `status ${status}`
+      this.accidents.push(`director ${program.index} ended with ${end}: ${program.process.complaints}`)
+    }
     if (!this.lab.router.announced.includes(program.index)) return
     await new Promise((resolve) => setTimeout(resolve, detectionMs))
     await this.lab.router.withdraw(program.index)
