@@ -97,11 +97,11 @@ pub mod code {
     pub const LOAD_X_CONSTANT: u16 = 0x01;
     /// X = 4 * (low 4 bits of the octet at k): length of an IPv4 header.
     pub const LOAD_X_HEADER_LENGTH: u16 = 0xb1;
-    /// A = M[k].
+    /// A = memory cell k.
     pub const LOAD_MEMORY: u16 = 0x60;
-    /// X = M[k].
+    /// X = memory cell k.
     pub const LOAD_X_MEMORY: u16 = 0x61;
-    /// M[k] = A.
+    /// Memory cell k = A.
     pub const STORE: u16 = 0x02;
     /// A += k.
     pub const ADD: u16 = 0x04;
