@@ -52,6 +52,14 @@ function lockedHosts() {
   return resolved.map((name) => `package-lock.json says where ${name} comes from`)
 }
 
+/** `npm ci` refuses a lock file without the optional packages of other platforms. */
+function incompleteLock() {
+  const { packages } = JSON.parse(read('package-lock.json'))
+  const wanted = Object.values(packages).flatMap((entry) => Object.keys(entry.optionalDependencies ?? {}))
+  const missing = wanted.filter((name) => !Object.hasOwn(packages, `node_modules/${name}`))
+  return missing.map((name) => `package-lock.json lacks the optional package ${name}`)
+}
+
 function differentVersions() {
   const { version } = JSON.parse(read('package.json'))
   const [, crates] = /^version = "(.+)"$/m.exec(read('Cargo.toml'))
@@ -59,7 +67,15 @@ function differentVersions() {
 }
 
 await main(() => {
-  const rules = [longFiles, thickBinding, strayUnsafe, runtimeDependencies, lockedHosts, differentVersions]
+  const rules = [
+    longFiles,
+    thickBinding,
+    strayUnsafe,
+    runtimeDependencies,
+    lockedHosts,
+    incompleteLock,
+    differentVersions,
+  ]
   const broken = rules.flatMap((rule) => rule())
   for (const text of broken) process.stdout.write(`${text}\n`)
   return broken.length > 0 ? 1 : 0

@@ -3,8 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use napi::bindgen_prelude::{AsyncTask, Unknown};
-use napi::{Env, Error, Result, ScopedTask, Status};
+use napi::{Env, Result, ScopedTask};
 use serde_json::Value;
+
+use crate::outcome::{Refusal, outcome};
 
 type Work = Box<dyn FnOnce() -> Result<Value> + Send>;
 
@@ -24,16 +26,21 @@ impl<'task> ScopedTask<'task> for Job {
     type JsValue = Unknown<'task>;
 
     fn compute(&mut self) -> Result<Value> {
-        let Some(work) = self.0.take() else {
-            return Err(Error::new(Status::GenericFailure, "the work was done already"));
-        };
+        let work =
+            self.0.take().unwrap_or_else(|| Box::new(|| defect("the work was done already")));
         // A panic must not unwind into the thread pool of the host process.
-        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            Err(Error::new(Status::GenericFailure, "the native addon panicked; this is a defect"))
-        })
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| defect("the native addon panicked"))
     }
 
     fn resolve(&mut self, env: &'task Env, output: Value) -> Result<Unknown<'task>> {
         env.to_js_value(&output)
     }
+}
+
+/// The refusal for what only a defect of the package can cause.
+fn defect(what: &str) -> Result<Value> {
+    outcome::<()>(Err(Refusal::new(
+        "internal",
+        format!("{what}; this is a defect, please report it"),
+    )))
 }
