@@ -87,7 +87,7 @@ impl Exposed {
     }
 
     /// The name that at most one living director of a network namespace holds.
-    pub(crate) fn claim(&self, interface: u32) -> String {
+    pub(crate) fn claim(&self, interface: &str) -> String {
         let protocol = self.protocol.map_or("any", name);
         let (first, last) = self.ports;
         let Self { address, prefix_length, .. } = self;

@@ -31,8 +31,6 @@
 //!   the thread that starts the director or applies commands: it must be one and the same.
 //! - Solicitations for virtual IPv6 addresses go to multicast groups. A network card lets them
 //!   through only if the host is a member or the interface is promiscuous.
-//! - An interface that is deleted takes its sockets with it: start a new director when one of the
-//!   same name has come back.
 #![forbid(unsafe_code)]
 
 mod adoption;

@@ -53,6 +53,11 @@ impl<O: Outside> InForce<O> {
         }
     }
 
+    /// What the outside was last told to expose.
+    pub(crate) const fn exposure(&self) -> &Exposure {
+        &self.exposure
+    }
+
     /// Applies `commands`.
     ///
     /// # Errors

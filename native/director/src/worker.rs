@@ -36,13 +36,15 @@ const EVENTS: usize = 256;
 
 /// What a worker is told to do between batches.
 #[derive(Debug)]
-pub(crate) enum WorkerCommand<F> {
+pub(crate) enum WorkerCommand<C> {
     /// Use these ways to the servers.
     Hops(Arc<HopTable>),
     /// Use this configuration and these ways, then say so.
     Configure(Arc<Configuration>, Arc<HopTable>, Query<()>),
-    /// Let the port take what this filter takes, then say how it went.
-    Filter(F, Query<io::Result<()>>),
+    /// Let the port do this, then say how it went.
+    Port(C, Query<io::Result<()>>),
+    /// Answer for virtual addresses like this.
+    Answering(Answering),
     /// Answer a question.
     Ask(crate::query::Question),
     /// Come to an end.
@@ -63,7 +65,7 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) limits: Limits,
     pub(crate) seed: u64,
     pub(crate) clock: Clock,
-    pub(crate) commands: Receiver<WorkerCommand<P::Filter>>,
+    pub(crate) commands: Receiver<WorkerCommand<P::Control>>,
     pub(crate) events: EventSender,
     pub(crate) answering: Answering,
 }
@@ -74,7 +76,7 @@ pub(crate) struct Worker<P: PacketPort> {
     engine: Engine,
     port: P,
     clock: Clock,
-    commands: Receiver<WorkerCommand<P::Filter>>,
+    commands: Receiver<WorkerCommand<P::Control>>,
     events: EventSender,
     hops: Arc<HopTable>,
     pending: Pending,
@@ -217,7 +219,7 @@ impl<P: PacketPort> Worker<P> {
         Ok(Flow::Continue)
     }
 
-    fn handle_command(&mut self, command: WorkerCommand<P::Filter>) {
+    fn handle_command(&mut self, command: WorkerCommand<P::Control>) {
         match command {
             WorkerCommand::Hops(hops) => self.use_hops(hops),
             WorkerCommand::Configure(configuration, hops, done) => {
@@ -225,7 +227,8 @@ impl<P: PacketPort> Worker<P> {
                 self.engine.configure(configuration);
                 done.answer(());
             }
-            WorkerCommand::Filter(filter, done) => done.answer(self.port.set_filter(&filter)),
+            WorkerCommand::Port(control, done) => done.answer(self.port.control(control)),
+            WorkerCommand::Answering(answering) => self.answering = answering,
             WorkerCommand::Ask(question) => self.answer(question),
             WorkerCommand::Stop => {}
         }

@@ -33,6 +33,14 @@ fn add_service() -> Command {
     }
 }
 
+/// A service at another port.
+fn other_service() -> ServiceSpec {
+    let Command::AddService { mut service } = add_service() else { unreachable!("it adds one") };
+    service.key =
+        ServiceKey::Address { protocol: Protocol::Tcp, address: VIRTUAL.into(), port: PORT + 1 };
+    service
+}
+
 fn key(server: u8) -> ServerKey {
     ServerKey { address: [10, 2, server, 2].into(), port: None }
 }
@@ -242,6 +250,34 @@ fn interfaces_that_go_down_and_up_are_told_and_traffic_goes_on() {
     );
     connection.exchange(10).expect("the connection survived");
     drop(director);
+}
+
+#[test]
+fn an_interface_that_is_deleted_and_made_again_is_used_again() {
+    if !privileged("an_interface_that_is_deleted_and_made_again_is_used_again") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let mut options = options(both_servers());
+    options.workers = Some(2);
+    let (director, events) = start(&lab, options).expect("it starts");
+    let mut connection = lab.connect().expect("the service answers");
+    connection.exchange(10).expect("the connection holds");
+    lab.ip("d", "link delete in0");
+    wait_for_event(&events, "down", |event| matches!(event, Event::InterfaceDown { .. }));
+    let remove = [Command::RemoveServer { service: SERVICE, server: key(2) }, add_server(2)];
+    lab.inside("d", || director.apply(&remove)).expect("changes go on meanwhile");
+    let more = Command::AddService { service: other_service() };
+    lab.inside("d", || director.apply(&[more])).expect("new services as well");
+    lab.link_client();
+    wait_for_event(&events, "up", |event| matches!(event, Event::InterfaceUp { .. }));
+    wait_for("the guard", || lab.filters("in0").contains("bpf"));
+    connection.exchange(10).expect("the connection survived");
+    for _ in 0..8 {
+        lab.connect().and_then(|mut connection| connection.exchange(10)).expect("it answers");
+    }
+    director.close();
+    assert_eq!(lab.filters("in0"), "");
 }
 
 #[test]

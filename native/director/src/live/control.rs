@@ -151,7 +151,28 @@ impl Control {
         }
         drop(resolver);
         if routes {
+            self.reattach();
             self.tell_interfaces();
+        }
+    }
+
+    /// Takes interfaces that were deleted and have come back into use again.
+    fn reattach(&self) {
+        let errors: Vec<_> = {
+            let links: Vec<_> = self.parts.shared.resolver().links().cloned().collect();
+            let mut in_force = self.parts.shared.in_force();
+            let Some(in_force) = in_force.as_mut() else { return };
+            let exposure = in_force.exposure().clone();
+            let host = &mut in_force.outside;
+            let interfaces = self.parts.interfaces.iter();
+            let links = interfaces.filter_map(|name| links.iter().find(|link| link.name == *name));
+            let new = links.filter(|link| host.interface(&link.name) != Some(link.index));
+            let new: Vec<_> = new.cloned().collect();
+            new.iter().filter_map(|link| host.reattach(link, &exposure).err()).collect()
+        };
+        for error in errors {
+            let (code, message) = (error.code(), error.to_string());
+            sink(&self.parts.event_sink, Event::Error { code, message });
         }
     }
 
@@ -192,6 +213,7 @@ impl Control {
             return;
         }
         self.guards_due = now + GUARD_INTERVAL;
+        self.reattach();
         let Some(message) = restore_guards(&self.parts.shared) else { return };
         sink(&self.parts.event_sink, Event::Error { code: "guard-failed", message });
     }

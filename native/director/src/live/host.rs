@@ -5,58 +5,69 @@ use std::sync::{Arc, PoisonError, Weak};
 use afpacket::classifier::Classifier;
 use afpacket::guard::Found;
 use afpacket::netlink::Netlink;
+use afpacket::netlink::link::Link;
 use afpacket::{Claim, ClaimError, Guard};
 use engine::configuration::Configuration;
 
 use super::Shared;
+use super::options::StartOptions;
 use super::ownership::{self, Ownership};
 use crate::clock::Clock;
 use crate::error::ApplyError;
 use crate::event::Event;
 use crate::events::EventSender;
 use crate::exposure::{Exposed, Exposure};
+use crate::port::AfPacketControl;
 use crate::query::Query;
 use crate::transaction::Outside;
 use crate::worker::WorkerCommand;
 
 /// An interface the services' traffic comes in by.
 #[derive(Debug)]
-struct Guarded {
-    name: String,
-    guard: Guard,
+pub(super) struct Guarded {
+    pub(super) name: String,
+    pub(super) link: Link,
+    pub(super) guard: Guard,
     /// Left by dead directors. They go once our own guard is in place: until then they keep the
     /// host from answering for the services of a director that was killed.
-    orphans: Vec<Found>,
+    pub(super) orphans: Vec<Found>,
+}
+
+/// What a host is made of.
+pub(super) struct HostParts {
+    pub(super) options: StartOptions,
+    pub(super) netlink: Netlink,
+    pub(super) ownership: Ownership,
+    pub(super) shared: Weak<Shared>,
+    pub(super) clock: Clock,
+    pub(super) events: EventSender,
 }
 
 /// The host, as far as it is ours. Dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Host {
-    guarded: Vec<Guarded>,
-    netlink: Netlink,
-    ownership: Ownership,
+    pub(super) guarded: Vec<Guarded>,
+    pub(super) options: StartOptions,
+    pub(super) netlink: Netlink,
+    pub(super) ownership: Ownership,
     shared: Weak<Shared>,
     clock: Clock,
     events: EventSender,
 }
 
 impl Host {
-    pub(super) const fn new(
-        netlink: Netlink,
-        ownership: Ownership,
-        shared: Weak<Shared>,
-        clock: Clock,
-        events: EventSender,
-    ) -> Self {
-        Self { guarded: Vec::new(), netlink, ownership, shared, clock, events }
+    pub(super) fn new(parts: HostParts) -> Self {
+        let HostParts { options, netlink, ownership, shared, clock, events } = parts;
+        Self { guarded: Vec::new(), options, netlink, ownership, shared, clock, events }
     }
 
     /// Gets ready to keep traffic of an interface from the host.
-    pub(super) fn guard(&mut self, name: &str, interface: u32) -> Result<(), ApplyError> {
-        let orphans = ownership::orphans(&mut self.netlink, interface);
-        let guard = Guard::install(&mut self.netlink, interface, self.ownership.id());
-        let guard = guard.map_err(|error| guard_failed(name, &error))?;
-        self.guarded.push(Guarded { name: name.to_owned(), guard, orphans });
+    pub(super) fn guard(&mut self, link: &Link) -> Result<(), ApplyError> {
+        let orphans = ownership::orphans(&mut self.netlink, link.index);
+        let guard = Guard::install(&mut self.netlink, link.index, self.ownership.id());
+        let guard = guard.map_err(|error| guard_failed(&link.name, &error))?;
+        let name = link.name.clone();
+        self.guarded.push(Guarded { name, link: link.clone(), guard, orphans });
         Ok(())
     }
 
@@ -72,8 +83,14 @@ impl Host {
 
     fn set_guards(&mut self, classifier: &Classifier) -> Result<(), ApplyError> {
         let Self { guarded, netlink, .. } = self;
-        for Guarded { name, guard, orphans } in guarded {
-            guard.set(netlink, classifier).map_err(|error| guard_failed(name, &error))?;
+        for Guarded { name, guard, orphans, .. } in guarded {
+            if let Err(error) = guard.set(netlink, classifier) {
+                // Nothing arrives by an interface that is gone; it is guarded when it is back.
+                if matches!(netlink.link_by_index(guard.interface()), Ok(None)) {
+                    continue;
+                }
+                return Err(guard_failed(name, &error));
+            }
             for orphan in orphans.drain(..) {
                 // Gone already, or kept by the kernel: it drops what we drop, or what nobody serves.
                 drop(orphan.remove(netlink));
@@ -84,14 +101,15 @@ impl Host {
 
     fn set_filters(&self, shared: &Shared, classifier: Classifier) -> Result<(), ApplyError> {
         let classifier = Arc::new(classifier);
-        let filter = |query| WorkerCommand::Filter(Arc::clone(&classifier), query);
+        let filter =
+            |query| WorkerCommand::Port(AfPacketControl::Filter(Arc::clone(&classifier)), query);
         for result in shared.workers.request_all(filter)? {
             result.map_err(|error| ApplyError::FilterFailed { message: error.to_string() })?;
         }
         Ok(())
     }
 
-    fn shared(&self) -> Result<Arc<Shared>, ApplyError> {
+    pub(super) fn shared(&self) -> Result<Arc<Shared>, ApplyError> {
         self.shared.upgrade().ok_or(ApplyError::Closed)
     }
 }
@@ -101,7 +119,7 @@ impl Outside for Host {
 
     fn claim(&mut self, exposed: &Exposed) -> Result<Vec<Claim>, ApplyError> {
         let claim = |guarded: &Guarded| {
-            let claim = Claim::acquire(&exposed.claim(guarded.guard.interface()));
+            let claim = Claim::acquire(&exposed.claim(&guarded.name));
             claim.map_err(|error| match error {
                 ClaimError::Taken { .. } => ApplyError::ServiceInUse {
                     service: exposed.to_string(),
@@ -154,6 +172,6 @@ impl Drop for Host {
     }
 }
 
-fn guard_failed(interface: &str, error: &dyn std::error::Error) -> ApplyError {
+pub(super) fn guard_failed(interface: &str, error: &dyn std::error::Error) -> ApplyError {
     ApplyError::GuardFailed { interface: interface.to_owned(), message: error.to_string() }
 }

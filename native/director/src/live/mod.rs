@@ -6,8 +6,10 @@
 
 mod control;
 mod host;
+mod inlets;
 mod options;
 mod ownership;
+mod reattach;
 mod resolver;
 mod start;
 mod workers;

@@ -10,18 +10,17 @@ use afpacket::capability;
 use afpacket::netlink::Netlink;
 use afpacket::netlink::link::Link;
 use afpacket::netlink::monitor::Monitor;
-use afpacket::{Fanout, FanoutGroup, OpenError, PacketSocket, SyscallError, Waker};
+use afpacket::{SyscallError, Waker};
 use engine::frame::InterfaceId;
-use wire::ethernet::MacAddress;
 
 use super::control::{self, ControlParts};
-use super::host::Host;
+use super::host::{Host, HostParts};
+use super::inlets;
 use super::options::StartOptions;
 use super::ownership::Ownership;
 use super::resolver::Resolver;
 use super::workers::{Address, COMMANDS_MAX, Workers};
 use super::{Director, Shared};
-use crate::answering::Answering;
 use crate::clock::Clock;
 use crate::error::{ApplyError, StartError};
 use crate::event::Event;
@@ -31,7 +30,7 @@ use crate::transaction::InForce;
 use crate::worker::WorkerParts;
 
 pub(super) fn start(
-    options: StartOptions,
+    mut options: StartOptions,
     event_sink: Box<dyn Fn(Event) + Send>,
 ) -> Result<Director, StartError> {
     options.check()?;
@@ -45,13 +44,15 @@ pub(super) fn start(
     let (sender, receiver) = events::channel(move || wake.wake());
     let clock = Clock::start();
     let (addresses, parts) = open_workers(&options, &links, clock, &sender)?;
-    let shared = share(netlink, clock, Workers::new(addresses), &sender, Arc::clone(&waker))?;
+    let services = std::mem::take(&mut options.services);
+    let interfaces = options.interfaces.clone();
+    let workers = Workers::new(addresses);
+    let shared = share(options, netlink, clock, workers, sender, Arc::clone(&waker))?;
     // From here on dropping the director undoes what was done.
     let director = Director { shared: Arc::clone(&shared), control: Mutex::new(None) };
     guard(&shared, &links)?;
     shared.workers.start(parts).map_err(StartError::Thread)?;
-    director.apply(&options.services)?;
-    let interfaces = options.interfaces;
+    director.apply(&services)?;
     let parts = ControlParts { shared, monitor, receiver, event_sink, clock, waker, interfaces };
     let thread = control::spawn(parts).map_err(StartError::Thread)?;
     if let Ok(mut control) = director.control.lock() {
@@ -87,72 +88,51 @@ fn find_links(netlink: &mut Netlink, names: &[String]) -> Result<Vec<Link>, Star
 
 type Opened = (Vec<Address>, Vec<WorkerParts<AfPacketPort>>);
 
-/// Opens the sockets of all workers. They receive nothing until their filters are set.
+/// Makes what each worker is made of.
 fn open_workers(
     options: &StartOptions,
     links: &[Link],
     clock: Clock,
     events: &EventSender,
 ) -> Result<Opened, StartError> {
-    let mut groups = vec![None; links.len()];
     let (mut addresses, mut parts) = (Vec::new(), Vec::new());
     for _ in 0..options.workers() {
         let waker = Arc::new(Waker::new().map_err(socket)?);
-        let mut port = AfPacketPort::new(options.port(), Arc::clone(&waker));
-        for (link, group) in links.iter().zip(&mut groups) {
-            let fanout = fanout(options, *group);
-            let opened = port.listen(InterfaceId(link.index), fanout);
-            let opened = opened.map_err(|error| refused(&link.name, &error))?;
-            *group = group.or(joined(opened)?);
-        }
+        let port = AfPacketPort::new(options.port(), Arc::clone(&waker));
         let (sender, commands) = sync_channel(COMMANDS_MAX);
         addresses.push(Address { commands: sender, waker });
-        let limits = options.limits();
-        let (events, answering) = (events.clone(), answering(options, links));
         parts.push(WorkerParts {
             port,
-            limits,
+            limits: options.limits(),
             seed: random(),
             clock,
             commands,
-            events,
-            answering,
+            events: events.clone(),
+            answering: inlets::answering(options, links),
         });
+    }
+    for link in links {
+        for (parts, inlet) in parts.iter_mut().zip(inlets::open(options, link)?) {
+            parts.port.attach(inlet, InterfaceId(link.index));
+        }
     }
     Ok((addresses, parts))
 }
 
-/// Who asks for virtual addresses is answered with the hardware address of the interface.
-fn answering(options: &StartOptions, links: &[Link]) -> Answering {
-    let station = |link: &Link| Some((InterfaceId(link.index), MacAddress(link.mac?)));
-    match options.answer_neighbours {
-        true => Answering::new(links.iter().filter_map(station).collect()),
-        false => Answering::default(),
-    }
-}
-
-/// How a worker's socket shares its interface; a lone worker shares with nobody.
-fn fanout(options: &StartOptions, group: Option<u16>) -> Option<Fanout> {
-    let group = group.map_or(FanoutGroup::New, FanoutGroup::Join);
-    (options.workers() > 1).then(|| Fanout { group, hash: options.spread.hash() })
-}
-
-fn joined(socket: &PacketSocket) -> Result<Option<u16>, StartError> {
-    socket.fanout_group().map_err(self::socket)
-}
-
 fn share(
+    options: StartOptions,
     netlink: Netlink,
     clock: Clock,
     workers: Workers,
-    events: &EventSender,
+    events: EventSender,
     waker: Arc<Waker>,
 ) -> Result<Arc<Shared>, StartError> {
     let ownership = Ownership::acquire().map_err(|error| message(&error))?;
     let resolver = Netlink::open().map_err(socket)?;
     let resolver = Resolver::new(resolver).map_err(|error| message(&error))?;
     Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
-        let host = Host::new(netlink, ownership, Weak::clone(shared), clock, events.clone());
+        let shared = Weak::clone(shared);
+        let host = Host::new(HostParts { options, netlink, ownership, shared, clock, events });
         Shared {
             in_force: Mutex::new(Some(InForce::new(host))),
             resolver: Mutex::new(resolver),
@@ -167,21 +147,9 @@ fn guard(shared: &Shared, links: &[Link]) -> Result<(), StartError> {
     let mut in_force = shared.in_force();
     let host = &mut in_force.as_mut().ok_or(ApplyError::Closed)?.outside;
     for link in links {
-        host.guard(&link.name, link.index)?;
+        host.guard(link)?;
     }
     Ok(())
-}
-
-fn refused(interface: &str, error: &OpenError) -> StartError {
-    match error {
-        OpenError::Syscall { source, .. } if source.is_permission() => {
-            StartError::MissingCapability {
-                call: format!("a packet socket on {interface} was refused"),
-                advice: capability::advice(),
-            }
-        }
-        _ => StartError::Socket { message: format!("{interface}: {error}") },
-    }
 }
 
 fn socket(error: SyscallError) -> StartError {

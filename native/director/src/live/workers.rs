@@ -9,11 +9,10 @@ use std::time::Duration;
 use std::{io, mem};
 
 use afpacket::Waker;
-use afpacket::classifier::Classifier;
 
 use crate::error::ApplyError;
 use crate::event::Event;
-use crate::port::{AfPacketPort, PacketPort};
+use crate::port::{AfPacketControl, AfPacketPort, PacketPort};
 use crate::query::{Query, Question};
 use crate::worker::{Worker, WorkerCommand, WorkerParts};
 
@@ -23,7 +22,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Commands that may wait for a worker.
 pub(super) const COMMANDS_MAX: usize = 256;
 
-type Instruction = WorkerCommand<Arc<Classifier>>;
+type Instruction = WorkerCommand<AfPacketControl>;
 
 /// Where one worker is told what to do.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ impl Workers {
     }
 
     /// Tells one worker. The command waits its turn; nothing of a worker that is gone is waited for.
-    fn tell(&self, number: usize, command: Instruction) -> Result<(), ApplyError> {
+    pub(super) fn tell(&self, number: usize, command: Instruction) -> Result<(), ApplyError> {
         let fault = ApplyError::WorkerFault { worker: number };
         let Some(address) = self.addresses.get(number) else { return Err(fault) };
         // The bound is for a worker that hangs; the others drain their queue many times a second.

@@ -27,9 +27,9 @@ pub struct AfPacketOptions {
     pub sender: SenderOptions,
 }
 
-/// An interface frames come by.
+/// An interface frames come by. Made outside the worker's thread and handed to its port.
 #[derive(Debug)]
-struct Inlet {
+pub struct Inlet {
     interface: InterfaceId,
     socket: PacketSocket,
     received: u64,
@@ -54,6 +54,15 @@ struct Planned {
     length: usize,
     vlan: Option<VlanTag>,
     offload: Offload,
+}
+
+/// What an [`AfPacketPort`] can be told to do.
+#[derive(Debug)]
+pub enum AfPacketControl {
+    /// Take this traffic, from now on.
+    Filter(Arc<Classifier>),
+    /// Receive by this interface too, in place of the one with this number if there is one.
+    Attach(Box<Inlet>, InterfaceId),
 }
 
 /// Packet sockets of one worker.
@@ -81,21 +90,19 @@ impl AfPacketPort {
         }
     }
 
-    /// Receives by `interface` too, in the calling thread's network namespace. Nothing is received
-    /// until a filter says what. `fanout` shares the interface with the ports of other workers.
-    ///
-    /// # Errors
-    /// When the socket cannot be opened; the port is as before.
-    pub fn listen(
-        &mut self,
-        interface: InterfaceId,
-        fanout: Option<Fanout>,
-    ) -> Result<&PacketSocket, OpenError> {
-        let options = SocketOptions { fanout, ..self.options.socket.clone() };
-        let socket = PacketSocket::open(interface.0, &options)?;
-        self.inlets.push(Inlet { interface, socket, received: 0, other_host: 0, gone: false });
-        let place = self.inlets.len() - 1;
-        Ok(&self.inlets[place].socket)
+    /// Receives by `inlet` too, in place of the one that is `replaced`.
+    pub fn attach(&mut self, inlet: Inlet, replaced: InterfaceId) {
+        self.inlets.retain(|inlet| inlet.interface != replaced);
+        self.outlets.retain(|outlet| outlet.interface != replaced);
+        self.inlets.push(inlet);
+    }
+
+    fn set_classifier(&mut self, classifier: &Classifier) -> io::Result<()> {
+        for inlet in self.inlets.iter_mut().filter(|inlet| !inlet.gone) {
+            let set = inlet.set_classifier(classifier, &self.options.audience);
+            set.map_err(io::Error::other)?;
+        }
+        Ok(())
     }
 
     /// The place of the sender for `interface`; made on first use.
@@ -126,6 +133,41 @@ impl Outlet {
 }
 
 impl Inlet {
+    /// Opens `interface` in the calling thread's network namespace. Nothing is received until a
+    /// filter says what. `fanout` shares the interface with the ports of other workers.
+    ///
+    /// # Errors
+    /// When the socket cannot be opened.
+    pub fn open(
+        interface: InterfaceId,
+        options: &AfPacketOptions,
+        fanout: Option<Fanout>,
+    ) -> Result<Self, OpenError> {
+        let options = SocketOptions { fanout, ..options.socket.clone() };
+        let socket = PacketSocket::open(interface.0, &options)?;
+        Ok(Self { interface, socket, received: 0, other_host: 0, gone: false })
+    }
+
+    /// Number of the fanout group, for the inlets of other workers; none without fanout.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub fn fanout_group(&self) -> Result<Option<u16>, SyscallError> {
+        self.socket.fanout_group()
+    }
+
+    /// Takes the traffic of `classifier`, and what `audience` adds, from now on.
+    ///
+    /// # Errors
+    /// When the kernel refuses the filter; the one before it stays.
+    pub fn set_classifier(
+        &mut self,
+        classifier: &Classifier,
+        audience: &SocketAudience,
+    ) -> Result<(), SyscallError> {
+        self.socket.set_classifier(classifier, audience).map(drop)
+    }
+
     /// Takes what the kernel has to say about the interface. Down passes by itself, and the
     /// director hears of it elsewhere; gone is for ever, and waiting on it would never end.
     fn take_fault(&mut self) {
@@ -172,7 +214,7 @@ const fn is_ours(kind: FrameKind, others: bool) -> bool {
 }
 
 impl PacketPort for AfPacketPort {
-    type Filter = Arc<Classifier>;
+    type Control = AfPacketControl;
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.poll.clear();
@@ -234,12 +276,14 @@ impl PacketPort for AfPacketPort {
         }
     }
 
-    fn set_filter(&mut self, filter: &Arc<Classifier>) -> io::Result<()> {
-        for inlet in self.inlets.iter_mut().filter(|inlet| !inlet.gone) {
-            let set = inlet.socket.set_classifier(filter, &self.options.audience);
-            set.map_err(|error: SyscallError| io::Error::other(error))?;
+    fn control(&mut self, control: AfPacketControl) -> io::Result<()> {
+        match control {
+            AfPacketControl::Filter(classifier) => self.set_classifier(&classifier),
+            AfPacketControl::Attach(inlet, replaced) => {
+                self.attach(*inlet, replaced);
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>) {

@@ -17,7 +17,7 @@ pub(crate) enum FailingPort {
 }
 
 impl PacketPort for FailingPort {
-    type Filter = ();
+    type Control = ();
 
     fn wait(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
         match self {
@@ -36,7 +36,7 @@ impl PacketPort for FailingPort {
 
     fn send<'a>(&mut self, _frames: impl Iterator<Item = Outgoing<'a>>) {}
 
-    fn set_filter(&mut self, _filter: &()) -> io::Result<()> {
+    fn control(&mut self, _control: ()) -> io::Result<()> {
         Ok(())
     }
 

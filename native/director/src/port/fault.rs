@@ -40,7 +40,7 @@ impl<P: PacketPort> FaultPort<P> {
 }
 
 impl<P: PacketPort> PacketPort for FaultPort<P> {
-    type Filter = P::Filter;
+    type Control = P::Control;
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.port.wait(timeout)
@@ -77,8 +77,8 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
         self.port.send(frames);
     }
 
-    fn set_filter(&mut self, filter: &P::Filter) -> io::Result<()> {
-        self.port.set_filter(filter)
+    fn control(&mut self, control: P::Control) -> io::Result<()> {
+        self.port.control(control)
     }
 
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>) {

@@ -112,7 +112,7 @@ impl MemoryPort {
 }
 
 impl PacketPort for MemoryPort {
-    type Filter = ();
+    type Control = ();
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let queues = self.wire.queues();
@@ -163,7 +163,7 @@ impl PacketPort for MemoryPort {
         }
     }
 
-    fn set_filter(&mut self, _filter: &()) -> io::Result<()> {
+    fn control(&mut self, _control: ()) -> io::Result<()> {
         Ok(())
     }
 

@@ -17,7 +17,7 @@ mod fault;
 mod memory;
 mod pcap;
 
-pub use af_packet::{AfPacketOptions, AfPacketPort};
+pub use af_packet::{AfPacketControl, AfPacketOptions, AfPacketPort, Inlet};
 pub use afpacket::vnet::VnetHeader as Offload;
 #[cfg(test)]
 pub(crate) use failing::FailingPort;
@@ -118,8 +118,8 @@ impl InterfaceCounters {
 
 /// Source and sink of the frames of one worker. Nothing here blocks but [`Self::wait`].
 pub trait PacketPort {
-    /// What tells the port which frames to take.
-    type Filter;
+    /// What the port can be told to do.
+    type Control;
 
     /// Sleeps until a frame can be received, somebody wakes the worker, or `timeout` has passed
     /// (for ever when absent). May return early.
@@ -142,11 +142,11 @@ pub trait PacketPort {
     /// Sends frames from other memory, in order. What the kernel refuses is counted and lost.
     fn send<'a>(&mut self, frames: impl Iterator<Item = Outgoing<'a>>);
 
-    /// Takes what `filter` takes, from now on.
+    /// Does as told.
     ///
     /// # Errors
-    /// When the filter cannot be put in place; the one before it stays.
-    fn set_filter(&mut self, filter: &Self::Filter) -> io::Result<()>;
+    /// When that is not possible; the port is as before.
+    fn control(&mut self, control: Self::Control) -> io::Result<()>;
 
     /// Gets ready to send by these interfaces; each may come up several times.
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>);

@@ -204,7 +204,7 @@ impl<'a, W: Write> PcapPort<'a, W> {
 }
 
 impl<W: Write> PacketPort for PcapPort<'_, W> {
-    type Filter = ();
+    type Control = ();
 
     fn wait(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
         if self.reader.rest.is_empty() {
@@ -243,7 +243,7 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
         }
     }
 
-    fn set_filter(&mut self, _filter: &()) -> io::Result<()> {
+    fn control(&mut self, _control: ()) -> io::Result<()> {
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::testing::{ACK, SYN, add_server, add_service, segment};
 struct Bench<P: PacketPort> {
     worker: Worker<P>,
     wire: MemoryWire,
-    commands: SyncSender<WorkerCommand<P::Filter>>,
+    commands: SyncSender<WorkerCommand<P::Control>>,
     events: EventReceiver,
 }
 
@@ -34,7 +34,7 @@ fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
 }
 
 impl<P: PacketPort> Bench<P> {
-    fn command(&self, command: WorkerCommand<P::Filter>) {
+    fn command(&self, command: WorkerCommand<P::Control>) {
         assert!(self.commands.try_send(command).is_ok(), "there is room for a command");
         self.wire.wake();
     }

@@ -51,7 +51,7 @@ impl Lab {
         for part in ["c", "d", "s1", "s2"] {
             lab.add_namespace(part);
         }
-        lab.link("c", "in0", "10.1.0.2/24", "d", "in0", "10.1.0.1/24");
+        lab.link_client();
         for server in ["1", "2"] {
             let part = format!("s{server}");
             let (way, back) = (format!("out{server}"), format!("back{server}"));
@@ -64,9 +64,14 @@ impl Lab {
             lab.ip(&part, &format!("address add {VIRTUAL_IPV6}/128 dev lo nodad"));
         }
         lab.ip("d", &format!("address add {VIRTUAL}/32 dev lo"));
-        lab.ip("c", &format!("route add {VIRTUAL}/32 via 10.1.0.1"));
-        lab.ip("c", &format!("route add {VIRTUAL_IPV6}/128 via fd01::1"));
         lab
+    }
+
+    /// Links client and director, by which the client reaches the services.
+    pub(crate) fn link_client(&self) {
+        self.link("c", "in0", "10.1.0.2/24", "d", "in0", "10.1.0.1/24");
+        self.ip("c", &format!("route add {VIRTUAL}/32 via 10.1.0.1"));
+        self.ip("c", &format!("route add {VIRTUAL_IPV6}/128 via fd01::1"));
     }
 
     fn add_namespace(&self, part: &str) {
