@@ -14,6 +14,8 @@ export interface Happening {
   readonly details: Readonly<Record<string, unknown>>
 }
 
+const patienceMs = 30_000
+
 /** A lab with its directors, made for one test and taken down after it. */
 export class Stage {
   readonly t: ExecutionContext
@@ -90,9 +92,12 @@ export class Stage {
 
   /** Resolves with the first event of that name, from now on, that fits. */
   happened(name: string, fits: (happening: Happening) => boolean = () => true): Promise<Happening> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      const late = (): void => reject(new Error(`no director told ${name} within ${patienceMs} ms`))
+      const timer = setTimeout(late, patienceMs)
       const waiting = (happening: Happening): void => {
         if (happening.name !== name || !fits(happening)) return
+        clearTimeout(timer)
         this.#waiting.delete(waiting)
         resolve(happening)
       }
