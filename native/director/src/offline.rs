@@ -2,6 +2,8 @@
 //! come out. The same engine and the same configuration as live, on a clock that stands still until
 //! it is told to go on.
 
+mod replay;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use crate::forget::Forgetting;
 use crate::hops::{self, HopTable};
 use crate::pending::{Pending, PendingLimits};
 use crate::port::{Offload, Outgoing};
+
+pub use replay::ReplayError;
 
 /// Bounds and seed of an offline director.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::port::{PcapError, PcapReader, PcapWriter};
 use crate::testing::{ACK, SYN, add_server, add_service, remove_server, segment, set_weight};
 use engine::event::AdoptionCause;
 use engine::frame::InterfaceId;
@@ -112,4 +113,51 @@ fn refused_commands_change_nothing() {
     assert_eq!(issues.expect_err("there is no such server").len(), 1);
     assert_eq!(director.configuration().version(), before);
     assert_eq!(director.statistics().services[0].servers.len(), 2);
+}
+
+/// A capture of `frames`, so many seconds after its epoch.
+fn capture(frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = PcapWriter::new(Vec::new()).expect("memory does not fail");
+    for (seconds, frame) in frames {
+        writer.write(Duration::from_secs(*seconds), frame).expect("memory does not fail");
+    }
+    writer.into_inner()
+}
+
+#[test]
+fn a_capture_is_played_at_its_own_pace() {
+    let mut director = director();
+    let file = capture(&[
+        (1_700_000_000, segment(1000, 80, SYN)),
+        (1_700_000_001, segment(1000, 80, ACK)),
+        (1_700_000_001, segment(1000, 81, SYN)),
+        (1_700_009_000, segment(1000, 80, ACK)),
+    ]);
+    let mut output = PcapWriter::new(Vec::new()).expect("memory does not fail");
+    let reader = PcapReader::new(&file).expect("a capture");
+    let played = director.replay(reader, InterfaceId(1), &mut output).expect("it is whole");
+    assert_eq!((played, director.now()), (4, Duration::from_secs(9000)));
+    let adopted = director.take_events();
+    assert!(matches!(adopted.as_slice(), [Event::Adopted { .. }]), "expired, then adopted");
+    let output = output.into_inner();
+    let left: Vec<_> = PcapReader::new(&output)
+        .expect("a capture")
+        .map(|frame| frame.expect("it is whole").time.as_secs())
+        .collect();
+    assert_eq!(left, [1_700_000_000, 1_700_000_001, 1_700_009_000]);
+}
+
+#[test]
+fn a_damaged_capture_is_played_up_to_the_damage() {
+    let mut director = director();
+    let mut file = capture(&[(1, segment(1000, 80, SYN)), (2, segment(1000, 80, ACK))]);
+    file.pop();
+    let mut output = PcapWriter::new(Vec::new()).expect("memory does not fail");
+    let reader = PcapReader::new(&file).expect("a capture");
+    let error = director.replay(reader, InterfaceId(1), &mut output).expect_err("it is cut");
+    assert!(
+        matches!(error, ReplayError::Capture { frame: 1, source: PcapError::Truncated }),
+        "{error}"
+    );
+    assert_eq!(director.statistics().forwarded, Counter(1));
 }

@@ -263,15 +263,15 @@ impl PacketPort for AfPacketPort {
     }
 
     fn send<'a>(&mut self, frames: impl Iterator<Item = Outgoing<'a>>) {
-        for frame in frames {
-            let place = self.outlet(frame.interface);
-            let outgoing = OutgoingFrame {
-                octets: frame.octets,
-                vlan: frame.vlan.map(VlanTag::new),
-                vnet: frame.offload,
-            };
-            if let Some(outlet) = self.outlets.get_mut(place) {
-                outlet.send(std::iter::once(outgoing));
+        let mut frames = frames.peekable();
+        while let Some(interface) = frames.peek().map(|frame| frame.interface) {
+            let place = self.outlet(interface);
+            let run = std::iter::from_fn(|| {
+                frames.next_if(|frame| frame.interface == interface).map(outgoing)
+            });
+            match self.outlets.get_mut(place) {
+                Some(outlet) => outlet.send(run),
+                None => run.for_each(drop),
             }
         }
     }
@@ -313,6 +313,14 @@ impl PacketPort for AfPacketPort {
             ..InterfaceCounters::new(outlet.interface)
         }));
     }
+}
+
+const fn outgoing(frame: Outgoing<'_>) -> OutgoingFrame<'_> {
+    let vlan = match frame.vlan {
+        Some(tci) => Some(VlanTag::new(tci)),
+        None => None,
+    };
+    OutgoingFrame { octets: frame.octets, vlan, vnet: frame.offload }
 }
 
 /// Sends from the memory of the ring, in order for each interface.
