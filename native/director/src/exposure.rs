@@ -63,7 +63,7 @@ impl Exposure {
     /// The traffic, as filters know it.
     pub(crate) fn matches(&self) -> impl Iterator<Item = ServiceMatch> + '_ {
         self.exposed.iter().map(|one| ServiceMatch {
-            protocol: one.protocol.map(number),
+            protocol: one.protocol.map(Protocol::number),
             address: one.address,
             prefix_length: one.prefix_length,
             ports: one.ports,
@@ -114,15 +114,6 @@ const fn width(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
         IpAddr::V6(_) => 128,
-    }
-}
-
-/// The protocol's number in an IP header.
-const fn number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
-        Protocol::Sctp => 132,
     }
 }
 

@@ -34,7 +34,6 @@
 #![forbid(unsafe_code)]
 
 mod adoption;
-mod answering;
 mod clock;
 mod configured;
 mod error;

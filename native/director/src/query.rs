@@ -36,8 +36,6 @@ pub(crate) struct WorkerStatistics {
     pub(crate) engine: Statistics,
     pub(crate) ports: Vec<InterfaceCounters>,
     pub(crate) pending: PendingCounters,
-    /// Questions for virtual addresses' neighbours that were answered.
-    pub(crate) answered: u64,
 }
 
 /// Something to ask a worker.

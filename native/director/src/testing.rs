@@ -1,6 +1,6 @@
 //! Commands and frames that tests share.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use engine::command::{
     Command, ForwardingMethod, Protocol, SchedulerFlag, SchedulerName, ServerKey, ServerSpec,
@@ -83,12 +83,4 @@ pub(crate) fn segment(source_port: u16, port: u16, flags: u8) -> Vec<u8> {
     let mut frame = [&ethernet[..], &ip, &tcp].concat();
     frame.resize(60, 0);
     frame
-}
-
-/// Adds a TCP service at 2001:db8::80.
-pub(crate) fn virtual_ipv6() -> Command {
-    let Command::AddService { mut service } = add_service(80) else { unreachable!("it adds one") };
-    let address = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x80));
-    service.key = ServiceKey::Address { protocol: Protocol::Tcp, address, port: 80 };
-    Command::AddService { service }
 }

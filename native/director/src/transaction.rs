@@ -64,7 +64,11 @@ impl<O: Outside> InForce<O> {
     /// The first thing that failed; the configuration and the outside are as before.
     pub(crate) fn apply(&mut self, commands: &[Command]) -> Result<Version, ApplyError> {
         let next = self.configuration.apply(commands).map_err(ApplyError::Invalid)?;
-        self.replace(Arc::new(next))?;
+        if let Err(error) = self.replace(Arc::new(next)) {
+            // Thresholds live with the servers' shared loads, so applying has set them already.
+            self.configuration.enforce_thresholds();
+            return Err(error);
+        }
         Ok(self.configuration.version())
     }
 

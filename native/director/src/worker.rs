@@ -9,14 +9,14 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use engine::configuration::Configuration;
-use engine::frame::Outputs;
+use engine::frame::{InterfaceId, Outputs};
 use engine::hop::Egress;
 use engine::time::Instant;
-use engine::verdict::{DropReason, Verdict};
+use engine::verdict::Verdict;
 use engine::{Engine, Limits};
+use wire::ethernet::MacAddress;
 
 use crate::adoption::Adoptions;
-use crate::answering::Answering;
 use crate::clock::{Clock, until};
 use crate::event::Event;
 use crate::events::EventSender;
@@ -34,6 +34,9 @@ const COMMANDS: usize = 16;
 /// Events handed on in one turn at most.
 const EVENTS: usize = 256;
 
+/// Interfaces on which virtual addresses are answered for, each with its hardware address.
+pub(crate) type Stations = Vec<(InterfaceId, MacAddress)>;
+
 /// What a worker is told to do between batches.
 #[derive(Debug)]
 pub(crate) enum WorkerCommand<C> {
@@ -43,8 +46,8 @@ pub(crate) enum WorkerCommand<C> {
     Configure(Arc<Configuration>, Arc<HopTable>, Query<()>),
     /// Let the port do this, then say how it went.
     Port(C, Query<io::Result<()>>),
-    /// Answer for virtual addresses like this.
-    Answering(Answering),
+    /// Answer for virtual addresses on these interfaces, with these hardware addresses.
+    Stations(Stations),
     /// Answer a question.
     Ask(crate::query::Question),
     /// Come to an end.
@@ -67,7 +70,8 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) clock: Clock,
     pub(crate) commands: Receiver<WorkerCommand<P::Control>>,
     pub(crate) events: EventSender,
-    pub(crate) answering: Answering,
+    /// Where questions for virtual addresses are answered, and with which hardware address.
+    pub(crate) stations: Stations,
 }
 
 /// One worker.
@@ -82,16 +86,16 @@ pub(crate) struct Worker<P: PacketPort> {
     pending: Pending,
     outputs: Outputs,
     adoptions: Adoptions,
-    answering: Answering,
-    answered: u64,
     /// There may be more to do at once: no sleep before the next batch.
     more: bool,
 }
 
 impl<P: PacketPort> Worker<P> {
     pub(crate) fn new(parts: WorkerParts<P>) -> Self {
+        let mut engine = Engine::new(parts.limits, parts.seed);
+        engine.answer_neighbours(parts.stations);
         Self {
-            engine: Engine::new(parts.limits, parts.seed),
+            engine,
             port: parts.port,
             clock: parts.clock,
             commands: parts.commands,
@@ -100,8 +104,6 @@ impl<P: PacketPort> Worker<P> {
             pending: Pending::new(PendingLimits::default()),
             outputs: Outputs::with_capacity(256 * 1024, BATCH),
             adoptions: Adoptions::default(),
-            answering: parts.answering,
-            answered: 0,
             more: false,
         }
     }
@@ -143,16 +145,9 @@ impl<P: PacketPort> Worker<P> {
 
     /// Judges one batch; what is forwarded leaves from the memory it arrived in.
     fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
-        let Self { engine, port, hops, pending, outputs, answering, answered, .. } = self;
+        let Self { engine, port, hops, pending, outputs, .. } = self;
         let handled = port.exchange(BATCH, |frame| {
             let verdict = engine.process(frame.octets, &frame.meta, now, &**hops, outputs);
-            // Questions for a neighbour are not the engine's: to it they are not IP, to a group, or
-            // from no address.
-            if matches!(verdict, Verdict::Pass(_) | Verdict::Drop(DropReason::BadSource))
-                && answering.answer(frame.octets, &frame.meta, engine.configuration(), outputs)
-            {
-                *answered += 1;
-            }
             dispose(verdict, &frame, pending, now)
         })?;
         self.send_outputs(now);
@@ -228,7 +223,7 @@ impl<P: PacketPort> Worker<P> {
                 done.answer(());
             }
             WorkerCommand::Port(control, done) => done.answer(self.port.control(control)),
-            WorkerCommand::Answering(answering) => self.answering = answering,
+            WorkerCommand::Stations(stations) => self.engine.answer_neighbours(stations),
             WorkerCommand::Ask(question) => self.answer(question),
             WorkerCommand::Stop => {}
         }
@@ -249,7 +244,6 @@ impl<P: PacketPort> Worker<P> {
                 engine: engine.statistics(),
                 ports,
                 pending: self.pending.counters(),
-                answered: self.answered,
             }
         });
     }

@@ -334,7 +334,9 @@ fn a_lone_director_answers_for_its_virtual_addresses() {
         let mut connection = lab.connect_to(address).expect("the service answers");
         connection.exchange(10).expect("the connection holds");
         let statistics = director.statistics().expect("it is at work");
-        assert!(statistics.neighbours_answered.0 >= answered, "{address}");
+        let replied = &statistics.engine.replied;
+        let neighbours = replied.iter().find(|counter| counter.name == "neighbour");
+        assert!(neighbours.is_some_and(|counter| counter.count.0 >= answered), "{replied:?}");
     }
 }
 
@@ -388,6 +390,58 @@ fn several_workers_share_the_clients() {
         let explanation = director.explain(&flow).expect("it is at work");
         assert_eq!(explanation.connection.map(|found| found.server), Some(row.server));
     }
+}
+
+#[test]
+fn changes_and_questions_from_many_threads_disturb_no_connection() {
+    if !privileged("changes_and_questions_from_many_threads_disturb_no_connection") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let mut options = options(both_servers());
+    options.workers = Some(2);
+    let (director, _events) = start(&lab, options).expect("it starts");
+    let mut connections: Vec<_> =
+        (0..8).map(|_| lab.connect().expect("the service answers")).collect();
+    let weight = |weight| Command::SetWeight { service: SERVICE, server: key(1), weight };
+    let more = || Command::AddService { service: other_service() };
+    let less = || Command::RemoveService { service: other_service().key };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..200 {
+                director.apply(&[weight(round % 2)]).expect("the commands are right");
+            }
+        });
+        scope.spawn(|| {
+            lab.inside("d", || {
+                for _ in 0..20 {
+                    director.apply(&[more()]).expect("the commands are right");
+                    director.apply(&[less()]).expect("the commands are right");
+                }
+            });
+        });
+        scope.spawn(|| {
+            for _ in 0..200 {
+                let statistics = director.statistics().expect("it is at work");
+                assert!(!statistics.engine.services.is_empty());
+                director.connections(&ConnectionFilter::default(), 0, 100).expect("at work");
+            }
+        });
+        for _ in 0..20 {
+            for connection in &mut connections {
+                connection.exchange(5000).expect("the connection holds");
+            }
+        }
+    });
+    let configuration = director.configuration().expect("it is at work");
+    assert_eq!(configuration.version().number, 1 + 200 + 40);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| director.close());
+            scope.spawn(|| drop(director.statistics()));
+        }
+    });
+    assert!(director.closed());
 }
 
 #[test]

@@ -6,9 +6,9 @@ use engine::frame::InterfaceId;
 use wire::ethernet::MacAddress;
 
 use super::options::StartOptions;
-use crate::answering::Answering;
 use crate::error::StartError;
 use crate::port::Inlet;
+use crate::worker::Stations;
 
 /// Opens the sockets. They receive nothing until their filters are set.
 pub(super) fn open(options: &StartOptions, link: &Link) -> Result<Vec<Inlet>, StartError> {
@@ -34,15 +34,13 @@ fn fanout(options: &StartOptions, group: Option<u16>) -> Option<Fanout> {
 }
 
 /// Who asks for virtual addresses is answered with the hardware address of the interface.
-pub(super) fn answering<'a>(
+pub(super) fn stations<'a>(
     options: &StartOptions,
     links: impl IntoIterator<Item = &'a Link>,
-) -> Answering {
+) -> Stations {
     let station = |link: &Link| Some((InterfaceId(link.index), MacAddress(link.mac?)));
-    match options.answer_neighbours {
-        true => Answering::new(links.into_iter().filter_map(station).collect()),
-        false => Answering::default(),
-    }
+    let links = links.into_iter().filter(|_| options.answer_neighbours);
+    links.filter_map(station).collect()
 }
 
 fn refused(interface: &str, error: &OpenError) -> StartError {

@@ -66,8 +66,6 @@ pub struct LiveStatistics {
     pub pending: PendingCounters,
     /// How often a neighbour was given up.
     pub neighbour_failures: Counter,
-    /// ARP requests and neighbour solicitations for virtual addresses that were answered.
-    pub neighbours_answered: Counter,
 }
 
 /// What all threads of a director share.
@@ -150,13 +148,12 @@ impl Director {
             (resolver.names(), resolver.hops(), resolver.failures())
         };
         let (mut ports, mut pending) = (Vec::new(), PendingCounters::default());
-        let (mut engines, mut answered) = (Vec::new(), 0);
+        let mut engines = Vec::new();
         for part in parts {
             let WorkerStatistics { engine, ports: of_worker, pending: waiting, .. } = part;
             engines.push(engine);
             ports.extend(of_worker);
             pending.add(&waiting);
-            answered += part.answered;
         }
         let name = |counters: &InterfaceCounters| {
             let index = counters.interface.0;
@@ -172,7 +169,6 @@ impl Director {
             hops,
             pending,
             neighbour_failures: Counter(failures),
-            neighbours_answered: Counter(answered),
         })
     }
 

@@ -66,8 +66,8 @@ impl Host {
             let attach = AfPacketControl::Attach(Box::new(inlet), replaced);
             let (query, _answer) = Query::new();
             shared.workers.tell(worker, WorkerCommand::Port(attach, query))?;
-            let answering = inlets::answering(&self.options, links());
-            shared.workers.tell(worker, WorkerCommand::Answering(answering))?;
+            let stations = inlets::stations(&self.options, links());
+            shared.workers.tell(worker, WorkerCommand::Stations(stations))?;
         }
         Ok(())
     }

@@ -108,7 +108,7 @@ fn open_workers(
             clock,
             commands,
             events: events.clone(),
-            answering: inlets::answering(options, links),
+            stations: inlets::stations(options, links),
         });
     }
     for link in links {

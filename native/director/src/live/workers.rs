@@ -168,7 +168,6 @@ mod tests {
     use engine::Limits;
 
     use super::*;
-    use crate::answering::Answering;
     use crate::clock::Clock;
     use crate::events::channel;
     use crate::port::FailingPort;
@@ -184,7 +183,7 @@ mod tests {
             clock: Clock::start(),
             commands: receiver,
             events: sender,
-            answering: Answering::default(),
+            stations: Vec::new(),
         };
         thread::spawn(move || work(3, parts)).join().expect("the fault is caught");
         events.poll_event()

@@ -28,7 +28,7 @@ fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
         clock: Clock::start(),
         commands: receiver,
         events: sender,
-        answering: Answering::default(),
+        stations: Vec::new(),
     });
     Bench { worker, wire, commands, events }
 }

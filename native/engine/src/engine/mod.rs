@@ -12,6 +12,7 @@ mod related;
 mod schedule;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use wire::Malformed;
 use wire::dissect::{Dissection, Upper, dissect};
@@ -135,10 +136,10 @@ impl Engine {
         verdict
     }
 
-    /// Has the engine answer ARP requests and neighbour solicitations for the virtual addresses on
-    /// `interface` with `hardware`; none, as at first, to leave them to others.
-    pub fn answer_neighbours(&mut self, interface: InterfaceId, hardware: Option<MacAddress>) {
-        self.answering.set(interface, hardware);
+    /// Has the engine answer ARP requests and neighbour solicitations for the virtual addresses, on
+    /// these interfaces with these hardware addresses and on no others; at first on none.
+    pub fn answer_neighbours(&mut self, stations: Vec<(InterfaceId, MacAddress)>) {
+        self.answering = Answering(stations);
     }
 
     fn arp(&self, frame: &[u8], meta: &FrameMeta, outputs: &mut Outputs) -> Verdict {

@@ -15,26 +15,17 @@ use crate::hop::Egress;
 use crate::packet::Packet;
 use crate::verdict::{ReplyReason, Verdict};
 
-/// Neighbour discovery is never forwarded: what arrives with less is not from the link (RFC 4861
-/// §7.1.1).
-const LINK_HOP_LIMIT: u8 = 255;
+/// Where frames to all nodes go (RFC 2464 §7).
+const ALL_NODES: MacAddress = MacAddress([0x33, 0x33, 0, 0, 0, 1]);
 
 /// The interfaces on which the director answers, and the hardware address it answers with.
 #[derive(Debug, Default)]
-pub(super) struct Answering {
-    interfaces: Vec<(InterfaceId, MacAddress)>,
-}
+pub(super) struct Answering(pub(super) Vec<(InterfaceId, MacAddress)>);
 
 impl Answering {
-    pub(super) fn set(&mut self, interface: InterfaceId, hardware: Option<MacAddress>) {
-        self.interfaces.retain(|(known, _)| *known != interface);
-        if let Some(hardware) = hardware {
-            self.interfaces.push((interface, hardware));
-        }
-    }
-
     pub(super) fn hardware(&self, interface: InterfaceId) -> Option<MacAddress> {
-        self.interfaces.iter().find(|(known, _)| *known == interface).map(|(_, hardware)| *hardware)
+        let found = self.0.iter().find(|(known, _)| *known == interface);
+        found.map(|(_, hardware)| *hardware)
     }
 }
 
@@ -49,8 +40,10 @@ pub(super) fn arp(
     let (_, at) = ethernet::payload(frame).ok()?;
     let (link, payload) = frame.split_at_checked(at)?;
     let request = arp::Packet::new_checked(payload).ok()?;
-    let asked = IpAddr::V4(request.target());
-    if request.operation() != arp::Operation::REQUEST || !configuration.is_virtual_address(asked) {
+    // Who asks for its own address announces it (RFC 5227 §3): nobody waits for an answer.
+    let asks =
+        request.operation() == arp::Operation::REQUEST && request.sender() != request.target();
+    if !asks || !configuration.is_virtual_address(request.target().into()) {
         return None;
     }
     let message = push(link, arp::LEN, request.sender_hardware(), hardware, meta, outputs);
@@ -65,25 +58,33 @@ pub(super) fn solicitation(
     configuration: &Configuration,
     outputs: &mut Outputs,
 ) -> Option<Verdict> {
-    let IpAddr::V6(solicitor) = packet.ip.source else { return None };
+    let (IpAddr::V6(solicitor), IpAddr::V6(asked)) = (packet.ip.source, packet.ip.destination)
+    else {
+        return None;
+    };
     let message = packet.frame.get(packet.ip.l4..packet.ip.end)?;
-    let solicitation = Solicitation::new_checked(message).ok()?;
-    let target = solicitation.target();
-    if packet.ip.hop_limit != LINK_HOP_LIMIT || !configuration.is_virtual_address(target.into()) {
+    let is_whole = icmpv6::Packet::new_checked(message).ok()?.checksum_valid(solicitor, asked);
+    let target = Solicitation::new_checked(message).ok()?.target();
+    let from_link = packet.ip.hop_limit == ndp::HOP_LIMIT;
+    if !is_whole || !from_link || !configuration.is_virtual_address(target.into()) {
         return None;
     }
-    let asking = MacAddress(*packet.frame.get(6..)?.first_chunk()?);
     let advertisement = AdvertisementRepr::answer(target, solicitor, hardware);
+    let to = if advertisement.solicited {
+        MacAddress(*packet.frame.get(6..)?.first_chunk()?)
+    } else {
+        ALL_NODES
+    };
     let header = ipv6::Repr {
         source: advertisement.source,
         destination: advertisement.destination,
         next_header: protocol::ICMPV6,
-        hop_limit: LINK_HOP_LIMIT,
+        hop_limit: ndp::HOP_LIMIT,
         traffic_class: 0,
         payload_len: ndp::ADVERTISEMENT_LEN,
     };
     let length = ipv6::HEADER_LEN + ndp::ADVERTISEMENT_LEN;
-    let octets = push(packet.link_header(), length, asking, hardware, packet.meta, outputs);
+    let octets = push(packet.link_header(), length, to, hardware, packet.meta, outputs);
     advertisement.emit(header.emit(octets)?)?;
     Some(Verdict::Reply(ReplyReason::Neighbour))
 }
