@@ -27,6 +27,9 @@ pub struct AfPacketOptions {
     pub sender: SenderOptions,
 }
 
+/// Senders kept at most. Their counters go with them, so this is far more than a host has.
+const OUTLETS_MAX: usize = 256;
+
 /// An interface frames come by. Made outside the worker's thread and handed to its port.
 #[derive(Debug)]
 pub struct Inlet {
@@ -287,6 +290,10 @@ impl PacketPort for AfPacketPort {
     }
 
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>) {
+        if self.outlets.len() > OUTLETS_MAX {
+            // Of interfaces that came and went; those in use come back at once.
+            self.outlets.clear();
+        }
         for interface in interfaces {
             let place = self.outlet(interface);
             let Some(outlet) = self.outlets.get_mut(place) else { continue };
