@@ -58,9 +58,7 @@ function replayScenarios(scenarios: readonly Scenario[], only: string): Outcome[
     const { name } = scenario
     const missing = notCovered(scenario)
     const differences =
-      missing === undefined && name.includes(only)
-        ? guarded(() => replayScenario(scenario, timeouts))
-        : []
+      missing === undefined && name.includes(only) ? guarded(() => replayScenario(scenario, timeouts)) : []
     timeouts.after(scenario)
     if (!name.includes(only)) return []
     return [{ name, differences, ...(missing !== undefined && { missing }) }]
@@ -88,7 +86,11 @@ function guarded(replay: () => string[]): string[] {
   }
 }
 
-function report(file: string, outcomes: readonly Outcome[], totals: { passed: number; failed: number; missing: number }): void {
+function report(
+  file: string,
+  outcomes: readonly Outcome[],
+  totals: { passed: number; failed: number; missing: number },
+): void {
   const missing = outcomes.filter((outcome) => outcome.missing !== undefined)
   const failed = outcomes.filter(({ differences }) => differences.length > 0)
   const passed = outcomes.length - missing.length - failed.length

@@ -23,9 +23,7 @@ export function replayDynamic(recorded: DynamicCase, flowsets: FlowSets): string
   const director = prepared(recorded)
   return recorded.phases.flatMap((phase, number) => {
     director.apply(phase.ipvsadm.flatMap(parseIpvsadm))
-    const differences = phase.bursts.flatMap((burst) =>
-      replayBurst(director, recorded, burst, flowsets),
-    )
+    const differences = phase.bursts.flatMap((burst) => replayBurst(director, recorded, burst, flowsets))
     return [...differences, ...compareListing(director, phase.after)].map(
       (difference) => `phase ${number}: ${difference}`,
     )
@@ -82,20 +80,20 @@ function serversInListOrder(director: OfflineDirector): string[] {
 
 /** Compares server rows with a recorded `ipvsadm -L -n --nosort`. */
 function compareListing(director: OfflineDirector, listing: string): string[] {
-  const row = /^ {2}-> \[?(?<address>[^\]\s]+?)\]?:\d+ +Route +(?<weight>\d+) +(?<active>\d+) +(?<inactive>\d+)/gm
+  const row =
+    /^ {2}-> \[?(?<address>[^\]\s]+?)\]?:\d+ +Route +(?<weight>\d+) +(?<active>\d+) +(?<inactive>\d+)/gm
   const recorded = [...listing.matchAll(row)].map(({ groups: { address, weight, active, inactive } = {} }) =>
     [canonical(address ?? ''), weight, active, inactive].join(' '),
   )
-  const seen = director.snapshot().services.flatMap(({ servers }) =>
-    servers.map((server) =>
-      [
-        canonical(server.address),
-        server.weight,
-        server.activeConnections,
-        server.inactiveConnections,
-      ].join(' '),
-    ),
-  )
+  const seen = director
+    .snapshot()
+    .services.flatMap(({ servers }) =>
+      servers.map((server) =>
+        [canonical(server.address), server.weight, server.activeConnections, server.inactiveConnections].join(
+          ' ',
+        ),
+      ),
+    )
   return seen.join('\n') === recorded.join('\n')
     ? []
     : [`servers\n${seen.join('\n')}\nrecorded\n${recorded.join('\n')}`]

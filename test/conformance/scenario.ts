@@ -69,9 +69,7 @@ export function notCovered({ config, steps }: Scenario): string | undefined {
 function serverAddresses({ config, steps }: Scenario): string[] {
   const lines = [...config.ipvsadm, ...steps.flatMap(({ ipvsadm }) => ipvsadm ?? [])]
   return lines.flatMap((line) =>
-    parseIpvsadm(line).flatMap((command) =>
-      command.type === 'add-server' ? [command.server.address] : [],
-    ),
+    parseIpvsadm(line).flatMap((command) => (command.type === 'add-server' ? [command.server.address] : [])),
   )
 }
 

@@ -41,7 +41,8 @@ export class TableWatch {
         ]
       : []
     for (const [protocol, client] of step.gone ?? []) {
-      if (rows.has(`${protocol} ${endpoint(client)}`)) differences.push(`${protocol} ${client} is still there`)
+      if (rows.has(`${protocol} ${endpoint(client)}`))
+        differences.push(`${protocol} ${client} is still there`)
     }
     this.#servers = step.dests ?? this.#servers
     if (this.#servers && step.conns) differences.push(...this.#compareServers(this.#servers))
@@ -87,17 +88,28 @@ export class TableWatch {
   #compareServers(recorded: readonly ServerRecord[]): string[] {
     const seen = this.#director
       .snapshot()
-      .services.filter((service) => 'address' in service && this.#virtual === `${canonical(service.address)} ${service.port}`)
+      .services.filter(
+        (service) =>
+          'address' in service && this.#virtual === `${canonical(service.address)} ${service.port}`,
+      )
       .flatMap(({ servers }) =>
         servers.map((server) =>
-          [canonical(server.address), server.port, server.weight, server.activeConnections, server.inactiveConnections].join(' '),
+          [
+            canonical(server.address),
+            server.port,
+            server.weight,
+            server.activeConnections,
+            server.inactiveConnections,
+          ].join(' '),
         ),
       )
     const expected = recorded.map(([address, port, , weight, active, inactive]) =>
       [canonical(address), port, weight, active, inactive].join(' '),
     )
     if (seen.join('\n') === expected.join('\n')) return []
-    return [`servers (address port weight active inactive)\n      ${seen.join('\n      ')}\n    recorded\n      ${expected.join('\n      ')}`]
+    return [
+      `servers (address port weight active inactive)\n      ${seen.join('\n      ')}\n    recorded\n      ${expected.join('\n      ')}`,
+    ]
   }
 }
 
