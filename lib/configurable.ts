@@ -118,7 +118,7 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
     return this.#configurator.apply([{ type: 'define-mark', mark: acceptedMark, matches: accepted }], [''])
   }
 
-  /** Removes all services and marks. */
+  /** Removes all services; marks and settings stay (`ipvsadm -C`). */
   clear(): Version {
     return this.#configurator.apply([{ type: 'clear' }], [''])
   }

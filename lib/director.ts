@@ -141,7 +141,7 @@ export class Director extends ConfigurableDirector {
     return unwrap(await this.core().explain(checked(flowCheck, flow, new Problems())))
   }
 
-  /** Sets the counters of a service, or of everything, to zero. */
+  /** Sets the traffic counters of a service, or of all, to zero (`ipvsadm -Z`); those of verdicts go on. */
   async zero(service?: ServiceKey): Promise<void> {
     const key = service === undefined ? null : checked(serviceKey, service, new Problems(), 'service')
     unwrap(await this.core().zero(key))

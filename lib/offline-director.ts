@@ -96,7 +96,7 @@ export class OfflineDirector extends ConfigurableDirector {
     return this.#core.statistics()
   }
 
-  /** Sets the counters of a service, or of everything, to zero. */
+  /** Sets the traffic counters of a service, or of all, to zero (`ipvsadm -Z`); those of verdicts go on. */
   zero(service?: ServiceKey): void {
     const key = service === undefined ? null : checked(serviceKey, service, new Problems(), 'service')
     unwrap(this.#core.zero(key))

@@ -17,6 +17,7 @@ const checks = {
   prettier: [...bin('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.'],
   no_std: script('no-std.mjs'),
   'house rules': script('house-rules.mjs'),
+  documents: [process.execPath, join(root, 'docs', 'check-facts.mjs')],
   'package and publint': script('package.mjs'),
 }
 

@@ -12,7 +12,7 @@ export type ServerEdit = Omit<ServerSpec, keyof ServerKey>
 /** A weight of a real server. */
 export const weight: Check<number> = integer(0, 2_147_483_647)
 
-const threshold = integer(0, 4_294_967_295)
+const threshold = integer(0, 2_147_483_647)
 
 const editFields: Fields<ServerEdit> = {
   weight,

@@ -85,8 +85,6 @@ reasons! {
         IcmpNoServer => "icmp-no-server",
         /// The connection table is full and the scheduler cannot place without it.
         TableFull => "table-full",
-        /// A forwarding method that is not built yet.
-        ForwardingMethod => "forwarding-method",
         /// IPv6 hop-by-hop options: direct routing does not carry them (as in the kernel).
         HopByHop => "hop-by-hop",
         /// The packet expired at the director and an ICMP error may not answer it.
