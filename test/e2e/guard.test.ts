@@ -1,17 +1,8 @@
 import test from 'ava'
 
-import type { Namespace } from '../lab/namespace.ts'
 import { guardFilters, hasFilterHook } from './guard-filters.ts'
 import { ended, finish, Stage } from './stage.ts'
-
-/** RST segments a host's TCP has sent. */
-async function resetsSent(host: Namespace): Promise<number> {
-  const lines = (await host.run('cat', '/proc/net/snmp'))
-    .split('\n')
-    .filter((line) => line.startsWith('Tcp:'))
-  const [names = [], values = []] = lines.map((line) => line.split(' '))
-  return Number(values[names.indexOf('OutRsts')])
-}
+import { tcpCounter } from './tcp-counter.ts'
 
 test('the host of a director sends no RST, not even after its director was killed', async (t) => {
   const stage = await Stage.open(t, { directors: 1 })
@@ -19,7 +10,7 @@ test('the host of a director sends no RST, not even after its director was kille
   const host = stage.lab.director(1)
   const client = stage.client('tcp-long', { connections: 50, intervalMs: 20, stallMs: 10_000 })
   t.is((await client.message('connected'))['up'], 50)
-  t.is(await resetsSent(host), 0)
+  t.is(await tcpCounter(host, 'OutRsts'), 0)
 
   // The router goes on sending to a host whose director is gone.
   await stage.cluster.kill(1)
@@ -31,7 +22,7 @@ test('the host of a director sends no RST, not even after its director was kille
   t.is((await guardFilters(host)).length, guards.length, 'the new director took the guard over')
   const { summary } = await finish(client)
   t.like(summary, { broken: 0, closed: 50 })
-  t.is(await resetsSent(host), 0)
+  t.is(await tcpCounter(host, 'OutRsts'), 0)
 })
 
 test('close() removes the guard', async (t) => {
@@ -46,5 +37,5 @@ test('close() removes the guard', async (t) => {
   await stage.lab.router.announce(1)
   const { summary } = await ended(stage.client('tcp-short', { count: 3, rate: 100 }))
   t.is(summary['refused'], 3)
-  t.is(await resetsSent(host), 3)
+  t.is(await tcpCounter(host, 'OutRsts'), 3)
 })

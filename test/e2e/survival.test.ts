@@ -4,6 +4,7 @@ import { clientAddress, serverAddress } from '../lab/addresses.ts'
 import type { LabProcess } from '../lab/lab-process.ts'
 import { Random, seedOfRun } from './random.ts'
 import { finish, Stage } from './stage.ts'
+import { tcpCounter } from './tcp-counter.ts'
 
 const connections = 2000
 const rounds = 10
@@ -120,4 +121,24 @@ test('IPv6 connections and SCTP associations survive a kill, too', async (t) => 
     t.is(exit.status, 0, JSON.stringify(summary))
     t.is(summary['broken'], 0)
   }
+})
+
+test('a director that stands still for a while costs time, and its connections stay with it', async (t) => {
+  const connections = 200
+  const stage = await Stage.open(t)
+  await stage.serve('tcp-server')
+  const client = stage.client('tcp-long', { connections, intervalMs: 50, stallMs: 15_000 })
+  await client.message('connected')
+  const { pid } = stage.cluster.director(1).process
+  const retransmitted = await tcpCounter(stage.lab.clients, 'RetransSegs')
+  process.kill(pid as number, 'SIGSTOP')
+  while ((await tcpCounter(stage.lab.clients, 'RetransSegs')) < retransmitted + 2 * connections);
+  process.kill(pid as number, 'SIGCONT')
+  await exchanged(client, 10 * connections)
+  const { summary } = await finish(client)
+  t.like(summary, { broken: 0, closed: connections })
+  t.deepEqual(
+    stage.happenings.filter(({ name }) => name === 'adopted'),
+    [],
+  )
 })

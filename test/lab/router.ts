@@ -34,9 +34,6 @@ export class Router {
     await namespace.sysctl({
       'net.ipv4.ip_forward': 1,
       'net.ipv6.conf.all.forwarding': 1,
-      // 1: layer 4, so that the connections of one client spread too.
-      'net.ipv4.fib_multipath_hash_policy': 1,
-      'net.ipv6.fib_multipath_hash_policy': 1,
       // Traffic for a director comes in and, answered by a server, leaves by one interface.
       'net.ipv4.conf.all.send_redirects': 0,
       'net.ipv4.conf.default.send_redirects': 0,
@@ -50,6 +47,7 @@ export class Router {
       `addr add ${routerInside.ipv4}/24 dev ${insideInterface}`,
       `addr add ${routerInside.ipv6}/64 dev ${insideInterface} nodad`,
     )
+    await hashByHeaders(namespace)
     const router = new Router(namespace)
     await router.#install()
     return router
@@ -99,5 +97,24 @@ export class Router {
         return `route replace ${prefix} ${ways.join(' ')}`
       }),
     )
+  }
+}
+
+/**
+ * Makes the router choose by addresses, protocol and ports, so that the connections of one client
+ * spread too.
+ *
+ * Policy 1 says the same, but takes the hash that the sending socket left with the packet where
+ * there is one, as there is between namespaces; a TCP sender draws a new one whenever its
+ * retransmission timer fires, and the connection would change directors for no reason a real router
+ * has. Policy 3 always reads the headers (Linux 5.12; fields as in ip-sysctl: 0x01 source, 0x02
+ * destination, 0x04 protocol, 0x10 source port, 0x20 destination port).
+ */
+async function hashByHeaders(namespace: Namespace): Promise<void> {
+  for (const family of families) {
+    await namespace.sysctl({
+      [`net.${family}.fib_multipath_hash_policy`]: 3,
+      [`net.${family}.fib_multipath_hash_fields`]: 0x37,
+    })
   }
 }
