@@ -116,7 +116,7 @@ test('property: what is accepted comes out as it went in', (t) => {
       address: fc.oneof(fc.ipV4(), fc.ipV6()),
       port: fc.integer({ min: 1, max: 65_535 }),
       weight: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
-      upperThreshold: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      upperThreshold: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
     },
     { requiredKeys: ['address'], noNullPrototype: true },
   )

@@ -7,6 +7,8 @@
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::thread;
+use std::time::Duration;
 
 use crate::error::{Named, SyscallError};
 
@@ -52,15 +54,17 @@ impl Claim {
     /// [`ClaimError::Taken`] when somebody alive, this process included, holds it.
     pub fn acquire(name: &str) -> Result<Self, ClaimError> {
         let address = address(name)?;
-        match UnixDatagram::bind_addr(&address) {
-            Ok(socket) => Ok(Self { name: name.to_owned(), _socket: socket }),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                Err(ClaimError::Taken { name: name.to_owned() })
+        let mut attempts = 1..=ATTEMPTS;
+        loop {
+            match UnixDatagram::bind_addr(&address) {
+                Ok(socket) => return Ok(Self { name: name.to_owned(), _socket: socket }),
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    let call = "bind(AF_UNIX, abstract name)";
+                    return Err(ClaimError::Syscall(SyscallError { call, source: error }));
+                }
+                Err(_) if attempts.next().is_some() => thread::sleep(BETWEEN_ATTEMPTS),
+                Err(_) => return Err(ClaimError::Taken { name: name.to_owned() }),
             }
-            Err(error) => Err(ClaimError::Syscall(SyscallError {
-                call: "bind(AF_UNIX, abstract name)",
-                source: error,
-            })),
         }
     }
 
@@ -70,6 +74,11 @@ impl Claim {
         &self.name
     }
 }
+
+/// A name that was given back stays taken while a child process, between its fork and its exec, has
+/// a copy of the socket: this often and this long somebody who wants it waits for that.
+const ATTEMPTS: u32 = 20;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 
 /// Whether somebody alive in the network namespace of the calling thread holds `name`. Asking does
 /// not take the name, not even for a moment.

@@ -51,13 +51,16 @@ pub(crate) enum Neighbour {
 struct Way {
     route: Route,
     neighbour: Option<MacAddress>,
+    /// The kernel gave up a neighbour that was known. That may only mean that somebody deleted its
+    /// entry: it is asked for again before the server counts as unreachable.
+    doubted: bool,
     failed: bool,
     asked: Option<Instant>,
 }
 
 impl Way {
     const fn new(route: Route) -> Self {
-        Self { route, neighbour: None, failed: false, asked: None }
+        Self { route, neighbour: None, doubted: false, failed: false, asked: None }
     }
 
     const fn hop(&self) -> Hop {
@@ -140,7 +143,12 @@ impl Ways {
         match neighbour {
             Neighbour::Known(known) => {
                 way.neighbour = Some(known);
+                way.doubted = false;
                 way.failed = false;
+            }
+            Neighbour::Failed if way.neighbour.is_some() && !way.doubted => {
+                way.doubted = true;
+                way.asked = None;
             }
             Neighbour::Failed => {
                 self.failures += u64::from(!way.failed);
@@ -260,6 +268,21 @@ mod tests {
         assert_eq!(ways.poll_timeout(), Some(Instant::from_millis(1000)));
         assert!(ways.handle_neighbour(LINK, address(), Neighbour::Known(MAC)));
         assert_eq!(ready_with(&ways), Some(MAC));
+    }
+
+    #[test]
+    fn a_known_neighbour_that_is_given_up_is_asked_again_before_it_counts() {
+        let mut ways = one_way();
+        ways.handle_neighbour(LINK, address(), Neighbour::Known(MAC));
+        assert!(ways.poll_ask(Instant::ZERO).is_some());
+        assert!(ways.poll_ask(Instant::ZERO).is_none());
+        assert!(!ways.handle_neighbour(LINK, address(), Neighbour::Failed));
+        assert_eq!((ready_with(&ways), ways.failures()), (Some(MAC), 0));
+        assert!(ways.poll_ask(Instant::ZERO).is_some(), "at once");
+        assert!(ways.handle_neighbour(LINK, address(), Neighbour::Failed));
+        assert_eq!((hop(&ways), ways.failures()), (Hop::Unreachable, 1));
+        assert!(ways.handle_neighbour(LINK, address(), Neighbour::Known(MAC)));
+        assert!(!ways.handle_neighbour(LINK, address(), Neighbour::Failed), "from the start");
     }
 
     #[test]
