@@ -35,8 +35,8 @@ function check(project) {
   const install = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--offline', '--loglevel=error']
   runQuietly('npm', [...install, tarball], inProject)
   runQuietly(process.execPath, ['--input-type=module', '-e', WITHOUT_ADDON], inProject)
-  // The crates it depends on need not be compiled once more.
-  const env = { ...process.env, CARGO_TARGET_DIR: process.env.CARGO_TARGET_DIR ?? join(root, 'target') }
+  // Not the checkout's own folder: cargo would take the packed sources for the checkout's.
+  const env = { ...process.env, CARGO_TARGET_DIR: join(root, 'target/package-build') }
   runQuietly('npx', ['--no-install', 'l4-director', 'build'], { ...inProject, env })
   runQuietly(process.execPath, ['--input-type=module', '-e', SMOKE], inProject)
 }

@@ -8,7 +8,7 @@ use engine::command::{Command, ServiceKey};
 use engine::snapshot::{ConnectionFilter, Flow};
 use napi::bindgen_prelude::{AsyncTask, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Result, Status};
+use napi::{Result, Status};
 use napi_derive::napi;
 use serde_json::Value;
 
@@ -86,17 +86,11 @@ pub struct BindingDirector {
 
 #[napi]
 impl BindingDirector {
-    /// A director that is not started yet. It closes when its JavaScript environment ends.
-    #[napi(constructor)]
-    pub fn new(env: &Env) -> Result<Self> {
-        let live = Arc::new(Live::default());
-        // A terminated Worker gives nobody a chance to call close().
-        env.add_env_cleanup_hook(Arc::downgrade(&live), |live| {
-            if let Some(live) = live.upgrade() {
-                live.close();
-            }
-        })?;
-        Ok(Self { live })
+    /// A director that is not started yet. Dropping it closes it: when JavaScript forgets it, or its
+    /// environment ends, as that of a terminated Worker does.
+    #[napi(constructor, catch_unwind)]
+    pub fn new() -> Self {
+        Self { live: Arc::default() }
     }
 
     /// Starts it, once; `wake` is called when there are events to take.
