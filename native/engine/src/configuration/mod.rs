@@ -32,7 +32,7 @@ pub use load::ServerLoad;
 pub use mark::Mark;
 pub use server::{RemovedServer, Server};
 pub use service::{Service, ServiceId};
-pub use settings::{Settings, TIMEOUT_SECONDS_MAX};
+pub use settings::Settings;
 
 use directory::Directory;
 use mark::Marks;

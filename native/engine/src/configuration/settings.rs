@@ -2,9 +2,6 @@
 
 use crate::command::SettingsPatch;
 
-/// Longest timeout that can be set, in seconds: 31 days, as `ipvsadm` allows.
-pub const TIMEOUT_SECONDS_MAX: u32 = 2_678_400;
-
 /// Global settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]

@@ -5,12 +5,7 @@ use super::tcp_state::{TcpEvent, TcpState};
 use super::timeouts::Timeouts;
 use super::udp_state::UdpState;
 
-/// Protocol number of TCP.
-pub const TCP: u8 = 6;
-/// Protocol number of UDP.
-pub const UDP: u8 = 17;
-/// Protocol number of SCTP.
-pub const SCTP: u8 = 132;
+pub use wire::protocol::{SCTP, TCP, UDP};
 
 /// Which rows of a transition table apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use wire::ethernet::MacAddress;
 
 use crate::command::{ForwardingMethod, Protocol};
 use crate::configuration::{Configuration, Server, Service};
-use crate::connection::{ConnectionId, ConnectionKey, ConnectionTable};
+use crate::connection::{ConnectionId, ConnectionKey, ConnectionTable, Timeouts};
 use crate::engine::books::Books;
 use crate::engine::opening::{self, Opening};
 use crate::event::AdoptionCause;
@@ -21,6 +21,7 @@ use crate::verdict::{DropReason, PassReason, Verdict};
 #[derive(Debug)]
 pub(super) struct Judge<'a, H> {
     pub(super) configuration: &'a Configuration,
+    pub(super) timeouts: &'a Timeouts,
     pub(super) connections: &'a mut ConnectionTable,
     pub(super) books: &'a mut Books,
     pub(super) events: &'a mut EventQueue,

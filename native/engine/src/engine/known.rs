@@ -2,7 +2,7 @@
 
 use wire::dissect::Upper;
 
-use crate::connection::{ConnectionEvent, ConnectionId, Direction, SctpEvent, TcpEvent, Timeouts};
+use crate::connection::{ConnectionEvent, ConnectionId, Direction, SctpEvent, TcpEvent};
 use crate::engine::judge::Judge;
 use crate::engine::{load, opening};
 use crate::hop::Hops;
@@ -46,14 +46,8 @@ impl<H: Hops> Judge<'_, H> {
     /// Takes the packet through the connection's state machine and begins its timeout anew.
     pub(super) fn advance(&mut self, packet: &Packet<'_>, id: ConnectionId) {
         let Some(event) = event_of(&packet.ip.upper) else { return };
-        let settings = self.configuration.settings();
-        let timeouts = Timeouts::new(
-            settings.tcp_timeout_seconds,
-            settings.tcp_fin_timeout_seconds,
-            settings.udp_timeout_seconds,
-        );
         let activity =
-            self.connections.transition(id, event, Direction::Input, &timeouts, self.now);
+            self.connections.transition(id, event, Direction::Input, self.timeouts, self.now);
         self.connections.count_packets(id, 1);
         let server = self.connections.entry(id).server();
         load::changed(self.configuration, self.events, server, activity);

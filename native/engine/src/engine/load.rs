@@ -15,6 +15,9 @@ pub(super) fn changed(
     server: ServerId,
     activity: Activity,
 ) {
+    if activity == Activity::Unchanged {
+        return;
+    }
     let Some(load) = configuration.load(server) else { return };
     match activity {
         Activity::Unchanged => {}

@@ -20,7 +20,7 @@ use wire::ethernet::MacAddress;
 
 use crate::command::{Family, ServiceKey};
 use crate::configuration::Configuration;
-use crate::connection::ConnectionTable;
+use crate::connection::{ConnectionTable, Timeouts};
 use crate::counters::VerdictCounters;
 use crate::engine::books::Books;
 use crate::engine::judge::Judge;
@@ -57,6 +57,8 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Engine {
     configuration: Arc<Configuration>,
+    /// What the configuration says of timeouts.
+    timeouts: Timeouts,
     connections: ConnectionTable,
     books: Books,
     verdicts: VerdictCounters,
@@ -81,6 +83,7 @@ impl Engine {
         let icmp_errors = RateLimit::new(configuration.settings().icmp_errors_per_second);
         Self {
             configuration,
+            timeouts: Timeouts::default(),
             connections: ConnectionTable::new(limits.connections, seed),
             books: Books::default(),
             verdicts: VerdictCounters::new(),
@@ -113,6 +116,12 @@ impl Engine {
             self.purge = Some(0);
         }
         self.families = Families::of(&configuration);
+        let settings = configuration.settings();
+        self.timeouts = Timeouts::new(
+            settings.tcp_timeout_seconds,
+            settings.tcp_fin_timeout_seconds,
+            settings.udp_timeout_seconds,
+        );
         self.configuration = configuration;
     }
 
@@ -171,6 +180,7 @@ impl Engine {
         }
         let mut judge = Judge {
             configuration: &self.configuration,
+            timeouts: &self.timeouts,
             connections: &mut self.connections,
             books: &mut self.books,
             events: &mut self.events,

@@ -6,11 +6,8 @@ use crate::command::{Persistence, ServiceKey};
 use crate::configuration::{Server, Service};
 use crate::connection::{ConnectionId, ConnectionKey, TableFull};
 use crate::engine::judge::Judge;
-use crate::engine::schedule::{NotPlaced, Placed};
+use crate::engine::schedule::{FTP, NotPlaced, Placed};
 use crate::hop::Hops;
-
-/// The FTP service has one template for all its ports (IPVS).
-const FTP: u16 = 21;
 
 impl<'a, H: Hops> Judge<'a, H> {
     /// Places a connection of a persistent service through the client's template, making one where
@@ -112,6 +109,7 @@ pub(super) fn template_key(
         ServiceKey::Address { port, .. } => ConnectionKey {
             client,
             client_port: 0,
+            // The FTP service has one template for all its ports.
             virtual_port: if port == FTP || port != key.virtual_port { 0 } else { port },
             ..*key
         },

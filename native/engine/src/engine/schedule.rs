@@ -16,7 +16,7 @@ use crate::verdict::{DropReason, PassReason, Verdict};
 /// Source port of an FTP server's data connections: never scheduled (IPVS).
 const FTP_DATA: u16 = 20;
 /// Port of the FTP service, which catches other ports of its address as well (IPVS).
-const FTP: u16 = 21;
+pub(super) const FTP: u16 = 21;
 
 /// Where a new connection went.
 #[derive(Clone, Copy, Debug)]

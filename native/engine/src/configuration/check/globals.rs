@@ -3,9 +3,9 @@
 use alloc::format;
 
 use crate::command::{IssueCode, MarkMatch, SettingsPatch};
-use crate::configuration::TIMEOUT_SECONDS_MAX;
 use crate::configuration::findings::Findings;
 use crate::configuration::mark::address_length;
+use crate::connection::MAX_TIMEOUT_SECONDS;
 
 /// Highest `conn_reuse_mode`: two bits.
 const REUSE_MODE_MAX: u64 = 3;
@@ -40,7 +40,7 @@ pub(super) fn settings(patch: &SettingsPatch, findings: &mut Findings) {
     ];
     for (field, seconds) in timeouts {
         if let Some(seconds) = seconds {
-            findings.range(field, seconds, 1..=u64::from(TIMEOUT_SECONDS_MAX));
+            findings.range(field, seconds, 1..=u64::from(MAX_TIMEOUT_SECONDS));
         }
     }
 }

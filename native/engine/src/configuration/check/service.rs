@@ -7,9 +7,10 @@ use super::address::{self, Role};
 use crate::command::{
     Family, IssueCode, Persistence, Protocol, SchedulerFlag, SchedulerName, ServiceKey, ServiceSpec,
 };
+use crate::configuration::Configuration;
 use crate::configuration::findings::{Findings, Named};
 use crate::configuration::service::family_of_key;
-use crate::configuration::{Configuration, TIMEOUT_SECONDS_MAX};
+use crate::connection::MAX_TIMEOUT_SECONDS;
 
 /// `AddService`.
 pub(super) fn addition(now: &Configuration, spec: &ServiceSpec, findings: &mut Findings) {
@@ -79,7 +80,7 @@ fn options(spec: &ServiceSpec, findings: &mut Findings) {
 
 fn check_persistence(persistence: &Persistence, family: Family, findings: &mut Findings) {
     let timeout = persistence.timeout_seconds;
-    findings.range("persistence.timeoutSeconds", timeout, 1..=u64::from(TIMEOUT_SECONDS_MAX));
+    findings.range("persistence.timeoutSeconds", timeout, 1..=u64::from(MAX_TIMEOUT_SECONDS));
     if let Some(length) = persistence.prefix_length {
         let longest = match family {
             Family::Ipv4 => 32,
