@@ -234,8 +234,9 @@ async function startDirector(
 }
 
 function coreOptions(options: DirectorOptions, services: readonly Command[]): CoreStartOptions {
-  const { interfaces, workers, spread, connections, ringFrames, answerNeighbours, promiscuous } = options
-  const optional = { workers, spread, connections, ringFrames, answerNeighbours, promiscuous }
+  const { interfaces, workers, spread, connections, ringFrames } = options
+  const { answerNeighbours, fastPath, promiscuous } = options
+  const optional = { workers, spread, connections, ringFrames, answerNeighbours, fastPath, promiscuous }
   const given = Object.entries(optional).filter(([, value]) => value !== undefined)
   return { interfaces, services, ...Object.fromEntries(given) }
 }

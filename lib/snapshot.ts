@@ -124,6 +124,23 @@ export interface Statistics {
   readonly connectionLimit: number
   /** New connections placed without an entry because the table was full. */
   readonly placedWithoutEntry: number
+  /** What the fast path has and has carried; all 0 where there is none. */
+  readonly fastPath: FastPathSnapshot
+}
+
+/**
+ * Connections whose frames the kernel forwards for the director, which sees the headers of each.
+ * The counters of traffic and of forwarded frames have them, too.
+ */
+export interface FastPathSnapshot {
+  /** Connections on the fast path now. */
+  readonly connections: number
+  /** Frames that it forwarded. */
+  readonly packets: number
+  /** Octets of their IP packets. */
+  readonly octets: number
+  /** Frames that it forwarded of connections that were over by then. */
+  readonly unknown: number
 }
 
 /** What one interface of a live director has carried, over all workers. */

@@ -89,6 +89,7 @@ export interface CoreStartOptions {
   readonly spread?: Spread
   readonly ringFrames?: number
   readonly answerNeighbours?: boolean
+  readonly fastPath?: boolean
   readonly promiscuous?: boolean
   readonly services: readonly Command[]
 }

@@ -58,6 +58,12 @@ export interface DirectorOptions extends CommonOptions {
   readonly ringFrames?: number
   /** Answer ARP and neighbour discovery for the virtual addresses: only for a lone director on a LAN. Default: false. */
   readonly answerNeighbours?: boolean
+  /**
+   * Let the kernel forward the frames of TCP connections that carry much (direct routing only),
+   * while the director goes on following their headers. Needs the capability CAP_BPF. Default: where
+   * that is permitted; `true` refuses to start where it is not, `false` never does it.
+   */
+  readonly fastPath?: boolean
   /** Set the interfaces promiscuous. Default: false. */
   readonly promiscuous?: boolean
   /** Gives up starting when aborted; what was started is closed first. */
@@ -100,6 +106,7 @@ export const directorOptions: Check<DirectorOptions> = object<DirectorOptions>(
     spread: oneOf('address', 'address-and-port'),
     ringFrames: integer(1, 65_536),
     answerNeighbours: flag,
+    fastPath: flag,
     promiscuous: flag,
     signal: abortSignal,
     logger,

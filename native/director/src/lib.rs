@@ -40,6 +40,7 @@ mod error;
 pub mod event;
 mod events;
 mod exposure;
+mod fast_path;
 mod forget;
 pub mod hops;
 pub mod live;

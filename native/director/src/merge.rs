@@ -29,6 +29,10 @@ fn add_statistics(sum: &mut Statistics, part: &Statistics) {
     sum.connections = sum.connections.saturating_add(part.connections);
     sum.connection_limit = sum.connection_limit.saturating_add(part.connection_limit);
     add(&mut sum.placed_without_entry, part.placed_without_entry);
+    sum.fast_path.connections += part.fast_path.connections;
+    add(&mut sum.fast_path.packets, part.fast_path.packets);
+    add(&mut sum.fast_path.octets, part.fast_path.octets);
+    add(&mut sum.fast_path.unknown, part.fast_path.unknown);
 }
 
 fn add_service(sum: &mut ServiceSnapshot, part: &ServiceSnapshot) {

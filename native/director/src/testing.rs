@@ -59,28 +59,43 @@ pub(crate) const fn set_weight(port: u16, last: u8, weight: u32) -> Command {
     Command::SetWeight { service: service(port), server: server(last), weight }
 }
 
+/// The client of all frames.
+pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+
 /// TCP flags of [`segment`].
+pub(crate) const FIN: u8 = 0x01;
 pub(crate) const SYN: u8 = 0x02;
 pub(crate) const ACK: u8 = 0x10;
 
 /// A TCP segment of 198.51.100.7, from `source_port` to `port` of the virtual address, padded to
 /// the shortest Ethernet frame.
 pub(crate) fn segment(source_port: u16, port: u16, flags: u8) -> Vec<u8> {
-    let client = Ipv4Addr::new(198, 51, 100, 7);
     let mut tcp = [0; 20];
     tcp[..2].copy_from_slice(&source_port.to_be_bytes());
     tcp[2..4].copy_from_slice(&port.to_be_bytes());
     tcp[12..14].copy_from_slice(&[0x50, flags]);
-    let pseudo_header = checksum::pseudo_header_v4(client, VIRTUAL, 6, 20);
+    let pseudo_header = checksum::pseudo_header_v4(CLIENT, VIRTUAL, 6, 20);
     let sum = !checksum::fold(pseudo_header + checksum::sum(&tcp));
     tcp[16..18].copy_from_slice(&sum.to_be_bytes());
     let mut ip = [0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    ip[12..16].copy_from_slice(&client.octets());
+    ip[12..16].copy_from_slice(&CLIENT.octets());
     ip[16..20].copy_from_slice(&VIRTUAL.octets());
     let sum = checksum::of(&ip);
     ip[10..12].copy_from_slice(&sum.to_be_bytes());
     let ethernet = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x08, 0x00];
     let mut frame = [&ethernet[..], &ip, &tcp].concat();
     frame.resize(60, 0);
+    frame
+}
+
+/// A segment that stands for several, with `octets` of zeroes; its TCP checksum is not filled in.
+pub(crate) fn super_frame(source_port: u16, port: u16, octets: u16) -> Vec<u8> {
+    let mut frame = segment(source_port, port, ACK);
+    frame.truncate(54);
+    frame.resize(54 + usize::from(octets), 0);
+    frame[16..18].copy_from_slice(&(octets + 40).to_be_bytes());
+    frame[24..26].copy_from_slice(&[0, 0]);
+    let sum = checksum::of(&frame[14..34]);
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
     frame
 }

@@ -20,6 +20,7 @@ use crate::adoption::Adoptions;
 use crate::clock::{Clock, until};
 use crate::event::Event;
 use crate::events::EventSender;
+use crate::fast_path::FastFlows;
 use crate::hops::HopTable;
 use crate::pending::{Pending, PendingLimits};
 use crate::port::{Disposition, Offload, Outgoing, PacketPort, Received};
@@ -72,6 +73,8 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) events: EventSender,
     /// Where questions for virtual addresses are answered, and with which hardware address.
     pub(crate) stations: Stations,
+    /// Connections the port's fast path may have; 0 where it has none.
+    pub(crate) fast_path: u32,
 }
 
 /// One worker.
@@ -86,6 +89,7 @@ pub(crate) struct Worker<P: PacketPort> {
     pending: Pending,
     outputs: Outputs,
     adoptions: Adoptions,
+    fast: FastFlows,
     /// There may be more to do at once: no sleep before the next batch.
     more: bool,
 }
@@ -94,6 +98,7 @@ impl<P: PacketPort> Worker<P> {
     pub(crate) fn new(parts: WorkerParts<P>) -> Self {
         let mut engine = Engine::new(parts.limits, parts.seed);
         engine.answer_neighbours(parts.stations);
+        engine.use_fast_path(parts.fast_path);
         Self {
             engine,
             port: parts.port,
@@ -104,6 +109,7 @@ impl<P: PacketPort> Worker<P> {
             pending: Pending::new(PendingLimits::default()),
             outputs: Outputs::with_capacity(256 * 1024, BATCH),
             adoptions: Adoptions::default(),
+            fast: FastFlows::default(),
             more: false,
         }
     }
@@ -128,9 +134,10 @@ impl<P: PacketPort> Worker<P> {
         let now = self.clock.now();
         let handled = self.handle_batch(now)?;
         self.handle_timeouts(now);
+        let wishes = self.follow_fast_path(now);
         let events = self.send_events(now);
         // A ring that had frames is looked at again: cheaper than asking the kernel to wait for it.
-        self.more = handled > 0 || events == EVENTS;
+        self.more = handled > 0 || wishes || events == EVENTS;
         Ok(Flow::Continue)
     }
 
@@ -147,6 +154,10 @@ impl<P: PacketPort> Worker<P> {
     fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
         let Self { engine, port, hops, pending, outputs, .. } = self;
         let handled = port.exchange(BATCH, |frame| {
+            if frame.forwarded {
+                engine.account(frame.octets, now);
+                return Disposition::Done;
+            }
             let verdict = engine.process(frame.octets, &frame.meta, now, &**hops, outputs);
             dispose(verdict, &frame, pending, now)
         })?;
@@ -183,6 +194,17 @@ impl<P: PacketPort> Worker<P> {
         self.pending.handle_timeout(now);
     }
 
+    /// Returns whether there may be more to do.
+    fn follow_fast_path(&mut self, now: Instant) -> bool {
+        let Self { engine, port, hops, fast, .. } = self;
+        fast.follow(engine, port, hops, now)
+    }
+
+    fn review_fast_path(&mut self) {
+        let Self { engine, port, hops, fast, clock, .. } = self;
+        fast.review(engine, port, hops, clock.now());
+    }
+
     /// Hands events on; returns how many there were.
     fn send_events(&mut self, now: Instant) -> usize {
         let mut count = 0;
@@ -216,10 +238,14 @@ impl<P: PacketPort> Worker<P> {
 
     fn handle_command(&mut self, command: WorkerCommand<P::Control>) {
         match command {
-            WorkerCommand::Hops(hops) => self.use_hops(hops),
+            WorkerCommand::Hops(hops) => {
+                self.use_hops(hops);
+                self.review_fast_path();
+            }
             WorkerCommand::Configure(configuration, hops, done) => {
                 self.use_hops(hops);
                 self.engine.configure(configuration);
+                self.review_fast_path();
                 done.answer(());
             }
             WorkerCommand::Port(control, done) => done.answer(self.port.control(control)),

@@ -37,6 +37,11 @@ impl VerdictCounters {
         }
     }
 
+    /// Counts a frame that something else forwarded for the engine.
+    pub(crate) const fn count_forwarded(&mut self) {
+        self.forwarded += 1;
+    }
+
     pub(crate) const fn forwarded(&self) -> Counter {
         Counter(self.forwarded)
     }

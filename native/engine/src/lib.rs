@@ -33,4 +33,4 @@ pub mod snapshot;
 pub mod time;
 pub mod verdict;
 
-pub use engine::{Engine, Limits};
+pub use engine::{Engine, FastFlow, FastPathChange, Limits};

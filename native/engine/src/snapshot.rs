@@ -135,6 +135,24 @@ pub struct Statistics {
     pub connection_limit: u32,
     /// New connections placed without an entry because the table was full.
     pub placed_without_entry: Counter,
+    /// What the fast path has and has carried.
+    pub fast_path: FastPathSnapshot,
+}
+
+/// Connections whose frames something quicker than the director forwards, and what they carried;
+/// the traffic counters and [`Statistics::forwarded`] have it, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct FastPathSnapshot {
+    /// Connections on the fast path now.
+    pub connections: u32,
+    /// Frames it forwarded.
+    pub packets: Counter,
+    /// Octets of their IP packets.
+    pub octets: Counter,
+    /// Frames it forwarded of connections that were over by then.
+    pub unknown: Counter,
 }
 
 /// One entry of the connection table.

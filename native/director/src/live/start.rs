@@ -109,6 +109,7 @@ fn open_workers(
             commands,
             events: events.clone(),
             stations: inlets::stations(options, links),
+            fast_path: 0,
         });
     }
     for link in links {

@@ -184,6 +184,7 @@ mod tests {
             commands: receiver,
             events: sender,
             stations: Vec::new(),
+            fast_path: 0,
         };
         thread::spawn(move || work(3, parts)).join().expect("the fault is caught");
         events.poll_event()

@@ -197,6 +197,7 @@ impl Inlet {
                 octets,
                 meta: describe(self.interface, meta.vlan.map(|tag| tag.tci), &meta.vnet),
                 offload: meta.vnet,
+                forwarded: false,
             };
             if let Disposition::Send { interface, length } = handle(frame) {
                 plan(index, interface, length, &meta);

@@ -4,7 +4,10 @@
 use std::io;
 use std::time::Duration;
 
+use engine::FastFlow;
+use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
+use engine::hop::NextHop;
 
 use super::{Disposition, InterfaceCounters, Outgoing, PacketPort, Received};
 
@@ -69,7 +72,7 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
                 frame.octets.len()
             };
             let octets = frame.octets.get_mut(..end).unwrap_or_default();
-            handle(Received { octets, meta: frame.meta, offload: frame.offload })
+            handle(Received { octets, ..frame })
         })
     }
 
@@ -83,6 +86,14 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
 
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>) {
         self.port.prepare(interfaces);
+    }
+
+    fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
+        self.port.take_over(flow, hop)
+    }
+
+    fn give_back(&mut self, connection: &ConnectionKey) {
+        self.port.give_back(connection);
     }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {

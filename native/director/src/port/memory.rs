@@ -1,12 +1,15 @@
 //! A port without a network: frames are put in and taken out by the program that holds the
 //! [`MemoryWire`].
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use engine::FastFlow;
+use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
+use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
 use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe};
@@ -34,8 +37,10 @@ impl WireFrame {
 
 #[derive(Debug, Default)]
 struct Queues {
-    inbound: VecDeque<WireFrame>,
+    inbound: VecDeque<(WireFrame, bool)>,
     outbound: VecDeque<WireFrame>,
+    /// None where there is no fast path.
+    fast: Option<HashMap<ConnectionKey, NextHop>>,
     woken: bool,
 }
 
@@ -53,8 +58,25 @@ impl MemoryWire {
 
     /// Puts a frame on the way to the director.
     pub fn put(&self, frame: WireFrame) {
-        self.queues().inbound.push_back(frame);
+        self.queues().inbound.push_back((frame, false));
         self.shared.1.notify_all();
+    }
+
+    /// Lets the director know the start of a frame that its fast path forwarded.
+    pub fn put_forwarded(&self, frame: WireFrame) {
+        self.queues().inbound.push_back((frame, true));
+        self.shared.1.notify_all();
+    }
+
+    /// Gives the port a fast path: [`Self::fast`] tells what it was given.
+    pub fn open_fast_path(&self) {
+        self.queues().fast.get_or_insert_default();
+    }
+
+    /// Where the fast path was told to send the frames of a connection.
+    #[must_use]
+    pub fn fast(&self, connection: &ConnectionKey) -> Option<NextHop> {
+        self.queues().fast.as_ref()?.get(connection).copied()
     }
 
     /// Takes the oldest frame the director sent.
@@ -137,12 +159,13 @@ impl PacketPort for MemoryPort {
         mut handle: impl FnMut(Received<'_>) -> Disposition,
     ) -> io::Result<usize> {
         for handled in 0..limit {
-            let Some(mut frame) = self.wire.queues().inbound.pop_front() else {
+            let Some((mut frame, forwarded)) = self.wire.queues().inbound.pop_front() else {
                 return Ok(handled);
             };
             self.counters_of(frame.interface).received.0 += 1;
             let meta = describe(frame.interface, frame.vlan, &frame.offload);
-            let received = Received { octets: &mut frame.octets, meta, offload: frame.offload };
+            let offload = frame.offload;
+            let received = Received { octets: &mut frame.octets, meta, offload, forwarded };
             if let Disposition::Send { interface, length } = handle(received) {
                 frame.interface = interface;
                 frame.octets.truncate(usize::try_from(length).unwrap_or(usize::MAX));
@@ -168,6 +191,19 @@ impl PacketPort for MemoryPort {
     }
 
     fn prepare(&mut self, _interfaces: impl Iterator<Item = InterfaceId>) {}
+
+    fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
+        let mut queues = self.wire.queues();
+        let Some(fast) = &mut queues.fast else { return false };
+        fast.insert(flow.key, *hop);
+        true
+    }
+
+    fn give_back(&mut self, connection: &ConnectionKey) {
+        if let Some(fast) = &mut self.wire.queues().fast {
+            fast.remove(connection);
+        }
+    }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         into.extend_from_slice(&self.counters);

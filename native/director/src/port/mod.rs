@@ -6,7 +6,10 @@
 use std::io;
 use std::time::Duration;
 
+use engine::FastFlow;
+use engine::connection::ConnectionKey;
 use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Segmentation};
+use engine::hop::NextHop;
 use engine::snapshot::Counter;
 use serde::Serialize;
 
@@ -50,6 +53,9 @@ pub struct Received<'a> {
     pub meta: FrameMeta,
     /// What is left for the device that sends it on.
     pub offload: Offload,
+    /// Whether the fast path forwarded the frame; then these are its first octets only, and the
+    /// frame is to be taken notice of, not to be sent.
+    pub forwarded: bool,
 }
 
 /// What becomes of the memory a frame arrived in.
@@ -150,6 +156,19 @@ pub trait PacketPort {
 
     /// Gets ready to send by these interfaces; each may come up several times.
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>);
+
+    /// Has something quicker than the worker forward the frames of `flow` to `hop` from now on; of
+    /// each the worker still gets the start, as [`Received::forwarded`]. Segments that open or end a
+    /// connection keep coming whole. Returns whether that was possible.
+    fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
+        let _ = (flow, hop);
+        false
+    }
+
+    /// Ends that for a connection, if it was so.
+    fn give_back(&mut self, connection: &ConnectionKey) {
+        let _ = connection;
+    }
 
     /// Adds what each interface has carried since the port was opened.
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>);

@@ -227,7 +227,12 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
             buffer.clear();
             buffer.extend_from_slice(frame.octets);
             let meta = FrameMeta::plain(self.counters.interface);
-            let received = Received { octets: &mut buffer, meta, offload: Offload::default() };
+            let received = Received {
+                octets: &mut buffer,
+                meta,
+                offload: Offload::default(),
+                forwarded: false,
+            };
             if let Disposition::Send { length, .. } = handle(received) {
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 self.put_out(buffer.get(..length).unwrap_or(&buffer));

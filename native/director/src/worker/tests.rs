@@ -1,5 +1,7 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+use afpacket::vnet::Segmentation;
+use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
 use engine::hop::{Hop, Hops, ServerId};
 use engine::snapshot::Counter;
@@ -9,7 +11,9 @@ use crate::events::{EventReceiver, channel};
 use crate::hops;
 use crate::port::{FaultPort, FaultRates, MemoryPort, MemoryWire, WireFrame};
 use crate::query::Question;
-use crate::testing::{ACK, SYN, add_server, add_service, segment};
+use crate::testing::{
+    ACK, CLIENT, FIN, SYN, VIRTUAL, add_server, add_service, segment, super_frame,
+};
 
 struct Bench<P: PacketPort> {
     worker: Worker<P>,
@@ -29,6 +33,7 @@ fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
         commands: receiver,
         events: sender,
         stations: Vec::new(),
+        fast_path: 16,
     });
     Bench { worker, wire, commands, events }
 }
@@ -203,4 +208,91 @@ fn damaged_frames_are_counted_and_nothing_else_happens() {
         + named(&engine.replied);
     assert!((17_000..19_000).contains(&judged), "{judged} judged");
     assert!(named(&engine.dropped) > 1000, "{:?}", engine.dropped);
+}
+
+/// A frame that the device still has to cut into segments.
+fn merged(octets: Vec<u8>) -> WireFrame {
+    let mut frame = WireFrame::plain(InterfaceId(1), octets);
+    frame.offload.segmentation =
+        Some(Segmentation { kind: 1, segment_size: 1448, header_length: 54 });
+    frame
+}
+
+/// A connection that carries enough for the fast path of `bench`, and its key.
+fn bulk_connection(bench: &mut Bench<MemoryPort>) -> ConnectionKey {
+    bench.put(segment(1000, 80, SYN));
+    for _ in 0..40 {
+        bench.wire.put(merged(super_frame(1000, 80, 60_000)));
+    }
+    bench.turn();
+    bench.turn();
+    while bench.wire.take().is_some() {}
+    ConnectionKey {
+        protocol: 6,
+        client: CLIENT.into(),
+        client_port: 1000,
+        virtual_address: VIRTUAL.into(),
+        virtual_port: 80,
+    }
+}
+
+#[test]
+fn a_bulk_connection_takes_the_fast_path_until_it_ends() {
+    let mut bench = memory();
+    bench.wire.open_fast_path();
+    bench.serve(ready());
+    let key = bulk_connection(&mut bench);
+    assert_eq!(bench.wire.fast(&key), Some(hops::assumed([10, 0, 0, 11].into())));
+    let mut start = super_frame(1000, 80, 60_000);
+    start.truncate(96);
+    bench.wire.put_forwarded(WireFrame::plain(InterfaceId(1), start));
+    bench.turn();
+    assert_eq!(bench.wire.take(), None);
+    assert_eq!(bench.statistics().engine.fast_path.packets, Counter(1));
+    bench.put(segment(1000, 80, FIN | ACK));
+    bench.turn();
+    assert!(bench.wire.take().is_some(), "the end goes through the director");
+    assert_eq!(bench.wire.fast(&key), None);
+}
+
+#[test]
+fn a_changed_way_brings_a_connection_back() {
+    let mut bench = memory();
+    bench.wire.open_fast_path();
+    let id = bench.serve(ready());
+    let key = bulk_connection(&mut bench);
+    assert!(bench.wire.fast(&key).is_some());
+    bench.command(WorkerCommand::Hops(HopTable::from_iter([(id, ready())]).into()));
+    bench.turn();
+    assert!(bench.wire.fast(&key).is_some(), "the same way again changes nothing");
+    let other = Hop::Ready(hops::assumed([10, 0, 0, 12].into()));
+    bench.command(WorkerCommand::Hops(HopTable::from_iter([(id, other)]).into()));
+    bench.turn();
+    assert_eq!(bench.wire.fast(&key), None);
+    assert_eq!(bench.statistics().engine.fast_path.connections, 0);
+}
+
+#[test]
+fn a_removed_service_brings_its_connections_back() {
+    let mut bench = memory();
+    bench.wire.open_fast_path();
+    bench.serve(ready());
+    let key = bulk_connection(&mut bench);
+    assert!(bench.wire.fast(&key).is_some());
+    let (query, _answer) = Query::new();
+    bench.command(WorkerCommand::Configure(Arc::default(), Arc::default(), query));
+    bench.turn();
+    assert_eq!(bench.wire.fast(&key), None);
+}
+
+#[test]
+fn a_port_without_a_fast_path_forwards_everything_itself() {
+    let mut bench = memory();
+    bench.serve(ready());
+    let key = bulk_connection(&mut bench);
+    assert_eq!(bench.wire.fast(&key), None);
+    bench.wire.put(merged(super_frame(1000, 80, 60_000)));
+    bench.turn();
+    assert!(bench.wire.take().is_some());
+    assert_eq!(bench.statistics().engine.fast_path.connections, 0);
 }

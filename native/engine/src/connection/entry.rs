@@ -58,6 +58,8 @@ impl Flags {
     pub(super) const INACTIVE: Self = Self(1 << 5);
     /// A template one of whose connections was established.
     pub(super) const ASSURED: Self = Self(1 << 6);
+    /// Its frames take the fast path.
+    pub(super) const FAST: Self = Self(1 << 7);
 
     /// What is compared on lookup: a disabled template equals no key.
     const IDENTITY: Self = Self(Self::IPV6.0 | Self::TEMPLATE.0 | Self::DISABLED.0);
@@ -189,6 +191,12 @@ impl Entry {
     #[must_use]
     pub const fn is_input_only(&self) -> bool {
         self.flags.has(Flags::NO_OUTPUT)
+    }
+
+    /// Whether its frames take the fast path.
+    #[must_use]
+    pub const fn is_fast(&self) -> bool {
+        self.flags.has(Flags::FAST)
     }
 
     /// The template this connection was made through.

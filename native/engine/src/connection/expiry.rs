@@ -23,6 +23,8 @@ pub struct Expired {
     pub template: bool,
     /// The template it was made through, which now controls one connection less.
     pub controller: Option<ConnectionId>,
+    /// Whether its frames took the fast path.
+    pub fast: bool,
 }
 
 impl ConnectionTable {
@@ -130,6 +132,7 @@ impl ConnectionTable {
             active: entry.is_active(),
             template: entry.is_template(),
             controller,
+            fast: entry.is_fast(),
         };
         self.release(id);
         expired

@@ -109,6 +109,12 @@ impl ConnectionTable {
         self.entries[id.position()].count_packets(segments);
     }
 
+    /// Notes whether the frames of a connection take the fast path.
+    pub fn set_fast(&mut self, id: ConnectionId, fast: bool) {
+        let flags = &mut self.entries[id.position()].flags;
+        *flags = if fast { flags.with(Flags::FAST) } else { flags.without(Flags::FAST) };
+    }
+
     /// Ends an entry: it is not found any more, and reported by the next
     /// [`ConnectionTable::expire`]. A template that controls connections stays as it is (IPVS: a
     /// rescheduled connection's timer is set to now unless it controls others).

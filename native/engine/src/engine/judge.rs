@@ -7,6 +7,7 @@ use crate::command::{ForwardingMethod, Protocol};
 use crate::configuration::{Configuration, Server, Service};
 use crate::connection::{ConnectionId, ConnectionKey, ConnectionTable, Timeouts};
 use crate::engine::books::Books;
+use crate::engine::fast_path::FastPath;
 use crate::engine::opening::{self, Opening};
 use crate::event::AdoptionCause;
 use crate::event_queue::EventQueue;
@@ -25,6 +26,7 @@ pub(super) struct Judge<'a, H> {
     pub(super) connections: &'a mut ConnectionTable,
     pub(super) books: &'a mut Books,
     pub(super) events: &'a mut EventQueue,
+    pub(super) fast_path: &'a mut FastPath,
     pub(super) placed_without_entry: &'a mut u64,
     pub(super) hops: &'a H,
     pub(super) answers: Answers<'a>,
@@ -147,6 +149,7 @@ impl<'a, H: Hops> Judge<'a, H> {
     /// Ends a connection at once and takes it off its server's load.
     pub(super) fn end(&mut self, id: ConnectionId) {
         if let Some(expired) = self.connections.remove(id) {
+            self.fast_path.ended(&expired);
             super::load::ended(self.configuration, self.events, &expired);
         }
     }

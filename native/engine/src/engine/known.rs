@@ -2,7 +2,9 @@
 
 use wire::dissect::Upper;
 
+use crate::configuration::Server;
 use crate::connection::{ConnectionEvent, ConnectionId, Direction, SctpEvent, TcpEvent};
+use crate::engine::fast_path::{Carried, is_turning_point};
 use crate::engine::judge::Judge;
 use crate::engine::{load, opening};
 use crate::hop::Hops;
@@ -28,7 +30,23 @@ impl<H: Hops> Judge<'_, H> {
             return Some(Verdict::Drop(DropReason::ServerRemoved));
         };
         self.advance(packet, id);
-        Some(self.deliver(packet, service, server))
+        let verdict = self.deliver(packet, service, server);
+        if self.fast_path.is_there() && matches!(verdict, Verdict::Forward { .. }) {
+            self.consider_fast_path(packet, id, server);
+        }
+        Some(verdict)
+    }
+
+    /// A packet of a connection the fast path might take, or has and must give back.
+    fn consider_fast_path(&mut self, packet: &Packet<'_>, id: ConnectionId, server: &Server) {
+        let entry = self.connections.entry(id);
+        if !entry.is_fast() {
+            let (key, state) = (self.connections.key(id), entry.tcp_state());
+            self.fast_path.consider(packet, &Carried { id, key, state, server }, self.now);
+        } else if is_turning_point(&packet.ip.upper) {
+            self.connections.set_fast(id, false);
+            self.fast_path.give_back(self.connections.key(id));
+        }
     }
 
     /// Whether a connection makes room for a new one with the same key (IPVS §4.2 step 5): its

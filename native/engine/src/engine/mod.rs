@@ -1,6 +1,7 @@
 //! The engine: connection table, books and the packet path over one configuration.
 
 mod books;
+mod fast_path;
 mod judge;
 mod known;
 mod load;
@@ -23,6 +24,7 @@ use crate::configuration::Configuration;
 use crate::connection::{ConnectionTable, Timeouts};
 use crate::counters::VerdictCounters;
 use crate::engine::books::Books;
+use crate::engine::fast_path::FastPath;
 use crate::engine::judge::Judge;
 use crate::engine::neighbour::Answering;
 use crate::event::Event;
@@ -34,6 +36,8 @@ use crate::packet::Packet;
 use crate::rate_limit::RateLimit;
 use crate::time::Instant;
 use crate::verdict::{DropReason, PassReason, Verdict};
+
+pub use fast_path::{FastFlow, FastPathChange};
 
 /// Connection entries one [`Engine::handle_timeout`] looks at, at most: far below a millisecond.
 const EXPIRY_BUDGET: u32 = 1024;
@@ -67,6 +71,7 @@ pub struct Engine {
     identification: u16,
     placed_without_entry: u64,
     answering: Answering,
+    fast_path: FastPath,
     /// The address families of the services; packets of others are nobody's.
     families: Families,
     /// Where the search for connections of removed servers goes on (`expire_nodest_conn`).
@@ -92,6 +97,7 @@ impl Engine {
             identification: 0,
             placed_without_entry: 0,
             answering: Answering::default(),
+            fast_path: FastPath::default(),
             families: Families::default(),
             purge: None,
         }
@@ -184,6 +190,7 @@ impl Engine {
             connections: &mut self.connections,
             books: &mut self.books,
             events: &mut self.events,
+            fast_path: &mut self.fast_path,
             placed_without_entry: &mut self.placed_without_entry,
             hops,
             answers: Answers {
@@ -206,8 +213,9 @@ impl Engine {
     /// Expires what is due, up to a bound. Returns whether everything is done; if not, it is to be
     /// called again soon, and [`Engine::poll_timeout`] lies in the past.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
-        let Self { configuration, connections, events, .. } = self;
+        let Self { configuration, connections, events, fast_path, .. } = self;
         let expired = connections.expire(now, EXPIRY_BUDGET as usize, |expired| {
+            fast_path.ended(expired);
             load::ended(configuration, events, expired);
         });
         let purged = self.purge_removed();
@@ -235,9 +243,10 @@ impl Engine {
     /// Ends connections and templates of removed servers, some at a time.
     fn purge_removed(&mut self) -> bool {
         let Some(cursor) = self.purge else { return true };
-        let Self { configuration, connections, events, .. } = self;
+        let Self { configuration, connections, events, fast_path, .. } = self;
         let is_removed = |server| configuration.server_by_id(server).is_none();
         self.purge = connections.flush(cursor, EXPIRY_BUDGET, is_removed, |expired| {
+            fast_path.ended(expired);
             load::ended(configuration, events, expired);
         });
         self.purge.is_none()

@@ -33,6 +33,7 @@ impl Engine {
             connections: self.connections.len(),
             connection_limit: self.connections.limit(),
             placed_without_entry: Counter(self.placed_without_entry),
+            fast_path: self.fast_path.snapshot(),
         }
     }
 

@@ -293,3 +293,43 @@ fn an_sctp_packet_without_a_chunk_has_no_event() {
     let (source_port, destination_port) = (40000, 80);
     assert_eq!(packet.upper, Upper::Sctp { source_port, destination_port, chunk: None });
 }
+
+/// Of `frame`, cut behind `length` octets, all that both know is told alike.
+fn start_agrees(frame: &[u8], length: usize) {
+    let whole = ip(frame);
+    let start = segment_start(&frame[..length]).expect("it is a plain segment");
+    let Upper::Tcp { source_port, destination_port, flags } = whole.upper else {
+        panic!("not TCP: {whole:?}")
+    };
+    assert_eq!((start.source, start.destination), (whole.source, whole.destination));
+    assert_eq!((start.source_port, start.destination_port), (source_port, destination_port));
+    assert_eq!((start.flags, start.length), (flags, whole.end - whole.l3));
+}
+
+#[test]
+fn the_start_of_a_segment_tells_what_the_whole_does() {
+    for length in [48, 54, 60] {
+        start_agrees(&TCP_V4, length);
+    }
+    let mut six = v6_with(&[(6, protocol::TCP), (5, 20)]);
+    six.splice(54.., TCP_V4[34..54].iter().copied());
+    for length in [68, 74] {
+        start_agrees(&six, length);
+    }
+    assert_eq!(segment_start(&TCP_V4[..47]), None);
+    assert_eq!(segment_start(&six[..67]), None);
+}
+
+#[test]
+fn only_plain_segments_have_a_start() {
+    assert_eq!(segment_start(&UDP_V6), None);
+    assert_eq!(segment_start(&v4_with(&[(9, protocol::UDP)])), None);
+    assert_eq!(segment_start(&v4_with(&[(0, 0x46)])), None);
+    assert_eq!(segment_start(&v4_with(&[(0, 0x55)])), None);
+    assert_eq!(segment_start(&v4_with(&[(6, 0x20)])), None);
+    assert_eq!(segment_start(&v4_with(&[(7, 1)])), None);
+    assert_eq!(segment_start(&v4_with(&[(32, 0x40)])), None);
+    let mut tagged = TCP_V4.to_vec();
+    tagged.splice(12..12, [0x81, 0, 0, 5]);
+    assert_eq!(segment_start(&tagged), None);
+}

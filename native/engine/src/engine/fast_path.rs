@@ -1,0 +1,280 @@
+//! The fast path: something quicker than the director forwards the frames of a bulk connection,
+//! the director still sees the headers of each.
+//!
+//! The engine offers connections that carry much, and takes them back when they end or change. The
+//! caller decides what becomes of an offer: [`Engine::take_fast`] says that the fast path has the
+//! connection, from then on the headers of its frames come to [`Engine::account`].
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec;
+use core::time::Duration;
+
+use wire::dissect::{Upper, segment_start};
+use wire::{ethernet, ipv4, ipv6};
+
+use crate::command::ForwardingMethod;
+use crate::configuration::Server;
+use crate::connection::{
+    ConnectionEvent, ConnectionId, ConnectionKey, Direction, Expired, TcpEvent, TcpState,
+};
+use crate::engine::{Engine, load};
+use crate::frame::InterfaceId;
+use crate::hop::ServerId;
+use crate::packet::Packet;
+use crate::snapshot::{Counter, FastPathSnapshot};
+use crate::time::Instant;
+
+/// Frames smaller than this are not looked at: what is worth an offer comes in merged segments, or
+/// at least in full ones.
+const FRAME_LEAST: u64 = 1024;
+/// What a connection has to carry within [`WINDOW`] to be offered: about 80 Mbit/s.
+const BULK_OCTETS: u64 = 1 << 20;
+const WINDOW: Duration = Duration::from_millis(100);
+/// Connections watched at a time; a power of two.
+const CANDIDATES: usize = 256;
+
+/// A connection worth the fast path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FastFlow {
+    /// The connection.
+    pub key: ConnectionKey,
+    /// The real server its packets go to.
+    pub server: ServerId,
+    /// The interface they come in by.
+    pub interface: InterfaceId,
+}
+
+/// What the fast path is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FastPathChange {
+    /// This connection is worth taking.
+    Offer(FastFlow),
+    /// This connection is to come back, if the fast path has it.
+    Return(ConnectionKey),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Candidate {
+    connection: Option<ConnectionId>,
+    octets: u64,
+    since: Instant,
+}
+
+/// What an engine knows of the fast path.
+#[derive(Debug)]
+pub(super) struct FastPath {
+    candidates: Box<[Candidate]>,
+    changes: VecDeque<FastPathChange>,
+    /// Connections the fast path may have.
+    limit: u32,
+    flows: u32,
+    packets: u64,
+    octets: u64,
+    unknown: u64,
+}
+
+impl FastPath {
+    fn new(limit: u32) -> Self {
+        Self {
+            candidates: vec![Candidate::default(); CANDIDATES].into_boxed_slice(),
+            changes: VecDeque::with_capacity(limit as usize * 2),
+            limit,
+            flows: 0,
+            packets: 0,
+            octets: 0,
+            unknown: 0,
+        }
+    }
+
+    /// Whether a connection that just carried `octets` is worth an offer now.
+    fn is_bulk(&mut self, id: ConnectionId, octets: u64, now: Instant) -> bool {
+        let place = id.index() as usize % CANDIDATES;
+        let Some(candidate) = self.candidates.get_mut(place) else { return false };
+        let vacant = candidate.connection.is_none();
+        if vacant || now.saturating_since(candidate.since) > WINDOW {
+            *candidate = Candidate { connection: Some(id), octets: 0, since: now };
+        }
+        if candidate.connection != Some(id) {
+            // Its turn comes when the present one's window is over.
+            return false;
+        }
+        let before = candidate.octets;
+        candidate.octets += octets;
+        // Once a window: an offer that was not taken is made again.
+        before < BULK_OCTETS && candidate.octets >= BULK_OCTETS
+    }
+
+    fn offer(&mut self, flow: FastFlow) {
+        if self.flows < self.limit && self.changes.len() < self.limit as usize {
+            self.changes.push_back(FastPathChange::Offer(flow));
+        }
+    }
+
+    /// There is room for one return of each connection the fast path has.
+    pub(super) fn give_back(&mut self, key: ConnectionKey) {
+        self.flows = self.flows.saturating_sub(1);
+        self.changes.push_back(FastPathChange::Return(key));
+    }
+
+    /// A frame of a connection nobody here knows took the fast path.
+    fn disown(&mut self, key: ConnectionKey) {
+        self.unknown += 1;
+        // What finds no room is told with the next frame.
+        if self.changes.len() < self.limit as usize {
+            self.changes.push_back(FastPathChange::Return(key));
+        }
+    }
+
+    pub(super) fn ended(&mut self, expired: &Expired) {
+        if expired.fast {
+            self.give_back(expired.key);
+        }
+    }
+
+    pub(super) const fn snapshot(&self) -> FastPathSnapshot {
+        FastPathSnapshot {
+            connections: self.flows,
+            packets: Counter(self.packets),
+            octets: Counter(self.octets),
+            unknown: Counter(self.unknown),
+        }
+    }
+}
+
+impl Default for FastPath {
+    /// A fast path that takes nothing.
+    fn default() -> Self {
+        Self { candidates: Box::default(), ..Self::new(0) }
+    }
+}
+
+/// What of a packet's way the fast path looks at.
+pub(super) struct Carried<'a> {
+    pub(super) id: ConnectionId,
+    pub(super) key: ConnectionKey,
+    pub(super) state: Option<TcpState>,
+    pub(super) server: &'a Server,
+}
+
+impl FastPath {
+    /// Whether there is a fast path at all.
+    pub(super) const fn is_there(&self) -> bool {
+        self.limit > 0
+    }
+
+    /// Offers the connection of `packet` if it is worth it and the fast path can do all that the
+    /// engine does for its packets.
+    pub(super) fn consider(&mut self, packet: &Packet<'_>, carried: &Carried<'_>, now: Instant) {
+        let fits = packet.length() >= FRAME_LEAST
+            && carried.state == Some(TcpState::Established)
+            && carried.server.forwarding == ForwardingMethod::DirectRouting
+            && is_plain(packet);
+        if fits && self.is_bulk(carried.id, packet.length(), now) {
+            let (key, server) = (carried.key, carried.server.id);
+            self.offer(FastFlow { key, server, interface: packet.meta.interface });
+        }
+    }
+}
+
+/// An untagged TCP segment without IP options or extension headers.
+fn is_plain(packet: &Packet<'_>) -> bool {
+    let header = if packet.is_ipv4() { ipv4::HEADER_LEN } else { ipv6::HEADER_LEN };
+    matches!(packet.ip.upper, Upper::Tcp { .. })
+        && packet.meta.vlan.is_none()
+        && packet.ip.l3 == ethernet::HEADER_LEN
+        && packet.ip.l4 == ethernet::HEADER_LEN + header
+}
+
+/// Whether a segment may end its connection or begin another: the fast path leaves those alone.
+pub(super) const fn is_turning_point(upper: &Upper) -> bool {
+    match upper {
+        Upper::Tcp { flags, .. } => flags.syn() || flags.fin() || flags.rst(),
+        _ => true,
+    }
+}
+
+impl Engine {
+    /// Offers connections with much traffic to a fast path that can have up to `connections`, from
+    /// now on; 0 for no fast path, as at first. What a former one had is forgotten.
+    pub fn use_fast_path(&mut self, connections: u32) {
+        self.fast_path =
+            if connections == 0 { FastPath::default() } else { FastPath::new(connections) };
+    }
+
+    /// The oldest wish to the fast path nobody has heard yet.
+    pub fn poll_fast_path(&mut self) -> Option<FastPathChange> {
+        self.fast_path.changes.pop_front()
+    }
+
+    /// Says that the fast path has an offered connection. False if it must not: the connection is
+    /// gone or goes elsewhere by now, or the fast path has as many as it may.
+    #[must_use]
+    pub fn take_fast(&mut self, flow: &FastFlow, now: Instant) -> bool {
+        let Some(id) = self.connections.lookup(&flow.key, now) else { return false };
+        let entry = self.connections.entry(id);
+        let fits = entry.server() == flow.server
+            && entry.tcp_state() == Some(TcpState::Established)
+            && self.configuration.server_by_id(flow.server).is_some();
+        if !fits || entry.is_fast() || self.fast_path.flows >= self.fast_path.limit {
+            return false;
+        }
+        self.fast_path.flows += 1;
+        self.connections.set_fast(id, true);
+        true
+    }
+
+    /// Whether the fast path may keep a connection it has: its packets still go where they went.
+    #[must_use]
+    pub fn keeps_fast(&self, flow: &FastFlow, now: Instant) -> bool {
+        self.connections.lookup(&flow.key, now).is_some_and(|id| {
+            let entry = self.connections.entry(id);
+            let configured = self.configuration.server_by_id(flow.server).is_some();
+            entry.is_fast() && entry.server() == flow.server && configured
+        })
+    }
+
+    /// Says that the fast path no longer has a connection, for reasons of its own.
+    pub fn drop_fast(&mut self, key: &ConnectionKey, now: Instant) {
+        if let Some(id) = self.connections.lookup(key, now)
+            && self.connections.entry(id).is_fast()
+        {
+            self.connections.set_fast(id, false);
+            self.fast_path.flows = self.fast_path.flows.saturating_sub(1);
+        }
+    }
+
+    /// Takes notice of a frame that the fast path forwarded: state, timeout and counters as if it
+    /// had come to [`Engine::process`]. `start` is the frame's first octets, at least up to the TCP
+    /// flags. Frames of unknown connections are counted, and the fast path is told.
+    pub fn account(&mut self, start: &[u8], now: Instant) {
+        let Some(segment) = segment_start(start) else {
+            self.fast_path.unknown += 1;
+            return;
+        };
+        let key = ConnectionKey {
+            protocol: wire::protocol::TCP,
+            client: segment.source,
+            client_port: segment.source_port,
+            virtual_address: segment.destination,
+            virtual_port: segment.destination_port,
+        };
+        let known = self.connections.lookup(&key, now);
+        let configuration = &self.configuration;
+        let server = |id| configuration.server_by_id(self.connections.entry(id).server());
+        let Some((id, (service, server))) = known.and_then(|id| Some((id, server(id)?))) else {
+            self.fast_path.disown(key);
+            return;
+        };
+        let event = ConnectionEvent::Tcp(TcpEvent::from_flags(segment.flags.0));
+        let activity =
+            self.connections.transition(id, event, Direction::Input, &self.timeouts, now);
+        self.connections.count_packets(id, 1);
+        load::changed(configuration, &mut self.events, server.id, activity);
+        let octets = segment.length as u64;
+        self.books.count_in(service.id, server.id, octets);
+        self.verdicts.count_forwarded();
+        self.fast_path.packets += 1;
+        self.fast_path.octets += octets;
+    }
+}

@@ -1,0 +1,224 @@
+//! The fast path: what is offered, what is taken back, what is counted.
+
+use engine::command::{Command, Protocol};
+use engine::connection::ConnectionKey;
+use engine::frame::{FrameMeta, Segmentation};
+use engine::{FastFlow, FastPathChange};
+
+use crate::lab::frames::{ACK, DF, FIN, Ip, RST, SYN, tcp, tcp_segment};
+use crate::lab::{
+    CLIENT_SIDE, Lab, PORT, VIP, address, cluster_service, key, server, set_weight, sloppy_tcp,
+};
+
+const CLIENT: &str = "203.0.113.9";
+const CLIENT_PORT: u16 = 20_000;
+const FLOWS: u32 = 2;
+
+fn connection(client_port: u16) -> ConnectionKey {
+    ConnectionKey {
+        protocol: 6,
+        client: address(CLIENT),
+        client_port,
+        virtual_address: address(VIP),
+        virtual_port: PORT,
+    }
+}
+
+fn lab() -> Lab {
+    let mut lab = Lab::new(&cluster_service());
+    lab.apply(&[sloppy_tcp()]);
+    lab.engine.use_fast_path(FLOWS);
+    lab
+}
+
+/// A super-frame with `octets` of data.
+fn bulk(client_port: u16, octets: usize) -> Vec<u8> {
+    let mut ip = Ip::new(CLIENT, VIP);
+    ip.flags = DF;
+    ip.frame(6, &tcp_segment(client_port, PORT, ACK, &vec![7; octets]))
+}
+
+const MERGED: Segmentation = Segmentation { segment_size: 1448, header_length: 66 };
+
+fn send_bulk(lab: &mut Lab, client_port: u16, octets: usize) {
+    let meta = FrameMeta { segmentation: Some(MERGED), ..FrameMeta::plain(CLIENT_SIDE) };
+    for _ in 0..octets / 60_000 {
+        lab.process_with(&bulk(client_port, 60_000), &meta);
+    }
+}
+
+/// The offers and returns since the last call.
+fn changes(lab: &mut Lab) -> Vec<FastPathChange> {
+    std::iter::from_fn(|| lab.engine.poll_fast_path()).collect()
+}
+
+fn establish(lab: &mut Lab, client_port: u16) {
+    lab.process(&tcp(CLIENT, client_port, VIP, SYN));
+    lab.process(&tcp(CLIENT, client_port, VIP, ACK));
+}
+
+/// A connection that was offered, and its offer.
+fn offered(lab: &mut Lab, client_port: u16) -> FastFlow {
+    establish(lab, client_port);
+    send_bulk(lab, client_port, 1_200_000);
+    match changes(lab).as_slice() {
+        [FastPathChange::Offer(flow)] => *flow,
+        other => panic!("one offer expected: {other:?}"),
+    }
+}
+
+fn taken(lab: &mut Lab, client_port: u16) -> FastFlow {
+    let flow = offered(lab, client_port);
+    assert!(lab.engine.take_fast(&flow, lab.now));
+    flow
+}
+
+fn returned(lab: &mut Lab) -> Vec<ConnectionKey> {
+    changes(lab)
+        .into_iter()
+        .map(|change| match change {
+            FastPathChange::Return(key) => key,
+            FastPathChange::Offer(flow) => panic!("offered: {flow:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn a_connection_that_carries_much_is_offered_with_its_server() {
+    let mut lab = lab();
+    let flow = offered(&mut lab, CLIENT_PORT);
+    assert_eq!((flow.key, flow.interface), (connection(CLIENT_PORT), CLIENT_SIDE));
+    let outcome = lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, ACK));
+    assert_eq!(server(&outcome), flow.server);
+}
+
+#[test]
+fn little_or_slow_traffic_is_not_offered() {
+    let mut lab = lab();
+    establish(&mut lab, CLIENT_PORT);
+    for _ in 0..20 {
+        send_bulk(&mut lab, CLIENT_PORT, 120_000);
+        lab.wait_ms(101);
+    }
+    for _ in 0..5_000 {
+        lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, ACK));
+    }
+    assert_eq!(changes(&mut lab), []);
+}
+
+#[test]
+fn without_a_fast_path_nothing_is_offered() {
+    let mut lab = Lab::new(&cluster_service());
+    establish(&mut lab, CLIENT_PORT);
+    send_bulk(&mut lab, CLIENT_PORT, 3_000_000);
+    assert_eq!(changes(&mut lab), []);
+}
+
+#[test]
+fn tagged_frames_are_not_offered() {
+    let mut lab = lab();
+    establish(&mut lab, CLIENT_PORT);
+    let tagged =
+        FrameMeta { vlan: Some(5), segmentation: Some(MERGED), ..FrameMeta::plain(CLIENT_SIDE) };
+    for _ in 0..40 {
+        lab.process_with(&bulk(CLIENT_PORT, 60_000), &tagged);
+    }
+    assert_eq!(changes(&mut lab), []);
+}
+
+#[test]
+fn frames_of_the_fast_path_count_like_others() {
+    let mut lab = lab();
+    taken(&mut lab, CLIENT_PORT);
+    let before = lab.engine.statistics();
+    lab.engine.account(&bulk(CLIENT_PORT, 60_000)[..96], lab.now);
+    let after = lab.engine.statistics();
+    let service = |statistics: &engine::snapshot::Statistics| statistics.services[0].traffic;
+    assert_eq!(service(&after).in_octets.0 - service(&before).in_octets.0, 60_040);
+    assert_eq!(service(&after).in_packets.0 - service(&before).in_packets.0, 1);
+    assert_eq!(after.traffic.in_octets.0 - before.traffic.in_octets.0, 60_040);
+    assert_eq!(after.forwarded.0 - before.forwarded.0, 1);
+    assert_eq!((after.fast_path.connections, after.fast_path.packets.0), (1, 1));
+    assert_eq!(after.fast_path.octets.0, 60_040);
+}
+
+#[test]
+fn frames_of_the_fast_path_keep_their_connection() {
+    let mut lab = lab();
+    taken(&mut lab, CLIENT_PORT);
+    for _ in 0..4 {
+        lab.wait_ms(800_000);
+        lab.engine.account(&bulk(CLIENT_PORT, 60_000)[..96], lab.now);
+    }
+    assert_eq!(lab.engine.statistics().connections, 1);
+    assert_eq!(changes(&mut lab), []);
+    lab.wait_ms(1_000_000);
+    assert_eq!(lab.engine.statistics().connections, 0);
+    assert_eq!(returned(&mut lab), [connection(CLIENT_PORT)]);
+    assert_eq!(lab.engine.statistics().fast_path.connections, 0);
+}
+
+#[test]
+fn segments_that_open_or_end_a_connection_bring_it_back() {
+    for flags in [FIN | ACK, RST, SYN] {
+        let mut lab = lab();
+        taken(&mut lab, CLIENT_PORT);
+        lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, ACK));
+        assert_eq!(changes(&mut lab), []);
+        lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, flags));
+        assert_eq!(returned(&mut lab), [connection(CLIENT_PORT)], "flags {flags:#x}");
+        lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, flags));
+        assert_eq!(changes(&mut lab), []);
+        assert_eq!(lab.engine.statistics().fast_path.connections, 0);
+    }
+}
+
+#[test]
+fn a_connection_of_a_removed_server_is_not_kept() {
+    let mut lab = lab();
+    let flow = taken(&mut lab, CLIENT_PORT);
+    assert!(lab.engine.keeps_fast(&flow, lab.now));
+    lab.apply(&[set_weight(key(Protocol::Tcp, VIP), "10.0.0.11", 0)]);
+    assert!(lab.engine.keeps_fast(&flow, lab.now));
+    lab.apply(&[Command::Clear]);
+    assert!(!lab.engine.keeps_fast(&flow, lab.now));
+    assert!(!lab.engine.take_fast(&flow, lab.now));
+}
+
+#[test]
+fn an_offer_is_not_taken_once_things_have_changed() {
+    let mut lab = lab();
+    let flow = offered(&mut lab, CLIENT_PORT);
+    lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, RST));
+    assert!(!lab.engine.take_fast(&flow, lab.now));
+    lab.wait_ms(1_000_000);
+    assert!(!lab.engine.take_fast(&flow, lab.now));
+}
+
+#[test]
+fn the_fast_path_has_a_limit_and_what_it_drops_makes_room() {
+    let mut lab = lab();
+    let first = taken(&mut lab, CLIENT_PORT);
+    taken(&mut lab, CLIENT_PORT + 1);
+    establish(&mut lab, CLIENT_PORT + 2);
+    send_bulk(&mut lab, CLIENT_PORT + 2, 1_200_000);
+    assert_eq!(changes(&mut lab), []);
+    lab.engine.drop_fast(&first.key, lab.now);
+    lab.wait_ms(101);
+    send_bulk(&mut lab, CLIENT_PORT + 2, 1_200_000);
+    assert_eq!(changes(&mut lab).len(), 1);
+}
+
+#[test]
+fn frames_of_unknown_connections_are_told_of_and_counted() {
+    let mut lab = lab();
+    lab.engine.account(&bulk(31_000, 2_000)[..96], lab.now);
+    assert_eq!(returned(&mut lab), [connection(31_000)]);
+    lab.engine.account(&[0; 40], lab.now);
+    lab.engine.account(&bulk(31_000, 2_000)[..47], lab.now);
+    assert_eq!(lab.engine.statistics().fast_path.unknown.0, 3);
+    for port in 0..100 {
+        lab.engine.account(&bulk(port + 1, 2_000)[..96], lab.now);
+    }
+    assert_eq!(returned(&mut lab).len(), FLOWS as usize);
+}
