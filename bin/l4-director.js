@@ -15,6 +15,8 @@ const USAGE = `Usage: l4-director COMMAND
 `
 
 const CAPABILITIES = { CAP_NET_ADMIN: 12n, CAP_NET_RAW: 13n }
+/** CAP_SYS_ADMIN and CAP_BPF: either does. */
+const FAST_PATH_CAPABILITIES = [21n, 39n]
 
 /** Prints one finding; answers with whether it is a good one. */
 function finding(good, text) {
@@ -31,20 +33,34 @@ async function addon() {
   }
 }
 
-function capabilities() {
+function effectiveCapabilities() {
   const status = readFileSync('/proc/self/status', 'utf8')
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
+  return BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
+}
+
+function capabilities() {
+  const effective = effectiveCapabilities()
   const results = Object.entries(CAPABILITIES).map(([name, bit]) =>
     finding((effective >> bit) % 2n === 1n, `capability ${name}`),
   )
   return results.every(Boolean)
 }
 
+/** Not missing but worth knowing: without it everything is forwarded in user space. */
+function fastPath() {
+  const effective = effectiveCapabilities()
+  const has = FAST_PATH_CAPABILITIES.some((bit) => (effective >> bit) % 2n === 1n)
+  const text = 'capability CAP_BPF, for the fast path of bulk connections'
+  process.stdout.write(`${has ? 'ok      ' : 'optional'} ${text}\n`)
+}
+
 async function doctor() {
   const isLinux = process.platform === 'linux'
   const loaded = await addon()
   const platform = finding(isLinux, `Linux (this is ${process.platform}); Director.offline() works without`)
-  return loaded && platform && capabilities() ? 0 : 1
+  const permitted = platform && capabilities()
+  if (platform) fastPath()
+  return loaded && permitted ? 0 : 1
 }
 
 function build() {

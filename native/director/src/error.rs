@@ -26,6 +26,12 @@ pub enum StartError {
         /// What is missing and how to grant it.
         advice: String,
     },
+    /// The fast path was asked for and is not to be had.
+    #[error("{message}")]
+    FastPath {
+        /// What the kernel refused, and how to get it.
+        message: String,
+    },
     /// An option outside its range.
     #[error("{option} is {value}: {allowed}")]
     InvalidOption {
@@ -58,6 +64,7 @@ impl StartError {
             Self::InterfaceNotFound { .. } => "interface-not-found",
             Self::InterfaceUnsuitable { .. } => "interface-unsuitable",
             Self::MissingCapability { .. } => "missing-capability",
+            Self::FastPath { .. } => "fast-path",
             Self::InvalidOption { .. } => "invalid-options",
             Self::Socket { .. } | Self::Thread(_) => "socket",
             Self::Apply(error) => error.code(),
@@ -73,6 +80,7 @@ impl StartError {
             }
             Self::InterfaceUnsuitable { .. } => "choose an Ethernet-like interface",
             Self::MissingCapability { .. } => "grant the capability, or use an offline director",
+            Self::FastPath { .. } => "grant the capability, or leave `fastPath` out",
             Self::InvalidOption { .. } => "change the option",
             Self::Socket { .. } | Self::Thread(_) => {
                 "ask for fewer ring frames or workers, or free memory and descriptors"

@@ -50,6 +50,8 @@ pub struct StartOptions {
     pub connections: Option<u32>,
     /// Answer ARP requests and neighbour solicitations for the virtual addresses. Default no.
     pub answer_neighbours: bool,
+    /// Let the kernel forward bulk connections: required, never, or by default where it permits.
+    pub fast_path: Option<bool>,
     /// Take frames to other hardware addresses too. Default no.
     pub promiscuous: bool,
     /// The first commands, applied before [`super::Director::start`] returns.

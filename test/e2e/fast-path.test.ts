@@ -1,0 +1,92 @@
+import { readFile } from 'node:fs/promises'
+
+import test from 'ava'
+
+import type { LiveStatistics } from '../../lib/index.ts'
+import { serverAddress } from '../lab/addresses.ts'
+import { directorOptions } from '../lab/director-options.ts'
+import { DirectorProgram, DirectorRefusal } from '../lab/director-program.ts'
+import { ended, Stage } from './stage.ts'
+
+const megabyte = 1_000_000
+const capabilities = { CAP_SYS_ADMIN: 21n, CAP_BPF: 39n }
+
+/** Whether the kernel lets this process load programs: not in a user namespace of its own. */
+async function isPermitted(): Promise<boolean> {
+  const status = await readFile('/proc/self/status', 'utf8')
+  const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? '0'}`)
+  const namespace = await readFile('/proc/self/uid_map', 'utf8')
+  const isInitial = /^\s*0\s+0\s+4294967295\s*$/.test(namespace)
+  return isInitial && Object.values(capabilities).some((bit) => (effective & (1n << bit)) !== 0n)
+}
+
+async function statisticsOf(director: DirectorProgram): Promise<LiveStatistics> {
+  return (await director.call('snapshot')) as LiveStatistics
+}
+
+/** What a lab without the right has to show instead: the refusal, by its code. */
+async function isRefused(stage: Stage, options: object, through?: readonly string[]): Promise<void> {
+  const start = DirectorProgram.start(stage.lab, 1, options, through === undefined ? {} : { through })
+  const refusal = await stage.t.throwsAsync(start, { instanceOf: DirectorRefusal })
+  stage.t.is(refusal?.code, 'ERR_DIRECTOR_FAST_PATH')
+}
+
+const required = { fastPath: true }
+
+for (const family of ['ipv4', 'ipv6'] as const) {
+  test(`${family}: bulk connections take the fast path and stay whole, followed and counted`, async (t) => {
+    const options = directorOptions({ families: [family], more: required })
+    const stage = await Stage.build(t, { directors: 1 }, options)
+    if (!(await isPermitted())) return isRefused(stage, options)
+    await stage.cluster.startAll()
+    t.teardown(() => stage.cluster.close())
+    await stage.serve('bulk-server', [family])
+    const bulk = { bytes: 400 * megabyte, streams: 2, verify: true, stallMs: 20_000 }
+    const { exit, summary } = await ended(stage.client('bulk-client', bulk, family))
+    t.is(exit.status, 0, JSON.stringify(summary))
+    t.is(summary['bytes'], 800 * megabyte)
+    const { traffic, fastPath, services } = await statisticsOf(stage.cluster.director(1))
+    t.true(fastPath.octets > 400 * megabyte, JSON.stringify(fastPath))
+    t.true(traffic.inOctets > 800 * megabyte, `octets: ${traffic.inOctets}`)
+    t.is(traffic.connections, 2)
+    // Both ended with a FIN, which the director saw.
+    t.is(fastPath.connections, 0)
+    const active = (services[0]?.servers ?? []).map((server) => server.activeConnections)
+    t.deepEqual(active, [0, 0, 0])
+  })
+}
+
+test('bulk connections outlive a killed director and a paused server', async (t) => {
+  const stage = await Stage.open(t, {}, { more: { fastPath: await isPermitted() } })
+  await stage.serve('bulk-server')
+  const client = stage.client('bulk-client', { seconds: 8, streams: 6, verify: true, stallMs: 20_000 })
+  await client.waitFor('some data', (message) => Number(message['bytes']) > 200 * megabyte)
+  const [first, second] = [stage.cluster.director(1), stage.cluster.director(2)]
+  await Promise.all([first, second].map((director) => director.call('pause', { server: serverAddress(1) })))
+  const adopted = stage.happened('adopted', ({ director }) => director === 2)
+  await stage.cluster.kill(1)
+  await adopted
+  const { exit, summary } = await ended(client)
+  t.is(exit.status, 0, JSON.stringify(summary))
+  t.like(summary, { broken: 0 })
+  const { fastPath } = await statisticsOf(second)
+  t.is(fastPath.packets > 0, await isPermitted(), JSON.stringify(fastPath))
+})
+
+test('without the right a director forwards everything itself, or refuses where that was asked for', async (t) => {
+  const options = directorOptions({ more: required })
+  const stage = await Stage.build(t, { directors: 1 }, directorOptions({}))
+  const names = Object.keys(capabilities).map((name) => `-${name.slice('CAP_'.length).toLowerCase()}`)
+  const through = ['setpriv', '--inh-caps', names.join(','), '--bounding-set', names.join(',')]
+  await isRefused(stage, options, through)
+  const director = await DirectorProgram.start(stage.lab, 1, directorOptions({}), { through })
+  t.teardown(() => director.close())
+  await stage.lab.router.announce(1)
+  await stage.serve('bulk-server')
+  const client = stage.client('bulk-client', { bytes: 100 * megabyte, verify: true })
+  const { exit, summary } = await ended(client)
+  t.is(exit.status, 0, JSON.stringify(summary))
+  const { fastPath, traffic } = await statisticsOf(director)
+  t.is(fastPath.packets, 0)
+  t.true(traffic.inOctets > 100 * megabyte)
+})
