@@ -276,11 +276,12 @@ fn a_changed_way_brings_a_connection_back() {
 fn a_removed_service_brings_its_connections_back() {
     let mut bench = memory();
     bench.wire.open_fast_path();
-    bench.serve(ready());
+    let id = bench.serve(ready());
     let key = bulk_connection(&mut bench);
     assert!(bench.wire.fast(&key).is_some());
     let (query, _answer) = Query::new();
-    bench.command(WorkerCommand::Configure(Arc::default(), Arc::default(), query));
+    let hops = HopTable::from_iter([(id, ready())]);
+    bench.command(WorkerCommand::Configure(Arc::default(), hops.into(), query));
     bench.turn();
     assert_eq!(bench.wire.fast(&key), None);
 }

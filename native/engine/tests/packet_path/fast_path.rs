@@ -199,7 +199,9 @@ fn an_offer_is_not_taken_once_things_have_changed() {
 fn the_fast_path_has_a_limit_and_what_it_drops_makes_room() {
     let mut lab = lab();
     let first = taken(&mut lab, CLIENT_PORT);
+    let third = offered(&mut lab, CLIENT_PORT + 3);
     taken(&mut lab, CLIENT_PORT + 1);
+    assert!(!lab.engine.take_fast(&third, lab.now));
     establish(&mut lab, CLIENT_PORT + 2);
     send_bulk(&mut lab, CLIENT_PORT + 2, 1_200_000);
     assert_eq!(changes(&mut lab), []);
