@@ -9,10 +9,12 @@ pub enum Capability {
     NetRaw,
     /// Ingress guard, neighbour requests, promiscuous mode, large send buffers.
     NetAdmin,
+    /// The kernel's fast path; a director works without. `CAP_SYS_ADMIN` stands in for it.
+    Bpf,
 }
 
 impl Capability {
-    /// Every right a director needs.
+    /// Every right a director cannot do without.
     pub const ALL: [Self; 2] = [Self::NetRaw, Self::NetAdmin];
 
     /// Name as the kernel's manual has it.
@@ -21,6 +23,7 @@ impl Capability {
         match self {
             Self::NetRaw => "CAP_NET_RAW",
             Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::Bpf => "CAP_BPF",
         }
     }
 
@@ -29,6 +32,7 @@ impl Capability {
         match self {
             Self::NetRaw => 13,
             Self::NetAdmin => 12,
+            Self::Bpf => 39,
         }
     }
 }
@@ -37,9 +41,13 @@ impl Capability {
 /// the call that needs the right says so.
 #[must_use]
 pub fn missing() -> Vec<Capability> {
-    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let effective = effective_mask(&status).unwrap_or(u64::MAX);
+    let effective = effective();
     Capability::ALL.into_iter().filter(|one| effective & (1 << one.bit()) == 0).collect()
+}
+
+fn effective() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    effective_mask(&status).unwrap_or(u64::MAX)
 }
 
 fn effective_mask(status: &str) -> Option<u64> {
@@ -59,6 +67,29 @@ pub fn advice() -> String {
     }
     let names: Vec<_> = missing.into_iter().map(Capability::name).collect();
     format!("the process lacks {}. {GRANTS}", names.join(" and "))
+}
+
+/// What a fast path that is not permitted is missing, as a sentence for an error message.
+#[must_use]
+pub fn fast_path_advice() -> String {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let effective = effective();
+    if effective & (1 << Capability::Bpf.bit() | SYS_ADMIN) == 0 {
+        return "the process lacks CAP_BPF, which a director needs for nothing else: grant it \
+                beside CAP_NET_RAW and CAP_NET_ADMIN (AmbientCapabilities=, \
+                setpriv --ambient-caps=+bpf, docker run --cap-add BPF, setcap), or go on without \
+                the fast path"
+            .to_owned();
+    }
+    if effective & 1 << Capability::NetAdmin.bit() == 0 {
+        return "the process lacks CAP_NET_ADMIN, which the filter of an interface needs"
+            .to_owned();
+    }
+    "CAP_BPF is present, but in a user namespace, where the kernel does not count it, or a security \
+     module or kernel lockdown refuses, or (before Linux 5.11) the limit of locked memory \
+     (ulimit -l) is too low: go on without the fast path, or grant CAP_BPF in the initial user \
+     namespace"
+        .to_owned()
 }
 
 /// How to grant both rights, cheapest in side effects first.

@@ -14,6 +14,7 @@ mod signature;
 use crate::bpf::Program;
 use crate::claim::{self, ClaimError};
 use crate::classifier::Classifier;
+use crate::fast_path::signer_of_label as fast_path_signer;
 use crate::netlink::traffic_control::Filter;
 use crate::netlink::{Netlink, NetlinkError};
 use signature::{PROGRAM_LEN_MAX, sign, signer};
@@ -75,10 +76,7 @@ impl Guard {
     /// # Errors
     /// When the id does not fit, a right is missing, or the kernel lacks the filter.
     pub fn install(netlink: &mut Netlink, interface: u32, id: &str) -> Result<Self, GuardError> {
-        if id.is_empty()
-            || id.len() > ID_LEN_MAX
-            || !id.bytes().all(|octet| octet.is_ascii_graphic())
-        {
+        if !is_id(id) {
             return Err(GuardError::BadId { id: id.to_owned() });
         }
         let kernel = |source| GuardError::Kernel { interface, source };
@@ -140,7 +138,7 @@ impl Guard {
     pub fn is_behind_others(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
         let filters = netlink.ingress_filters(self.interface)?;
         let own = self.own(&filters).map(|one| one.priority).max().unwrap_or(0);
-        let is_other = |one: &Filter| one.handle != 0 && signer_of(one).is_none();
+        let is_other = |one: &Filter| one.handle != 0 && !is_of_a_director(one);
         Ok(filters.iter().any(|one| one.priority < own && is_other(one)))
     }
 
@@ -169,8 +167,10 @@ impl Guard {
     }
 
     fn add(&self, netlink: &mut Netlink, filters: &[Filter]) -> Result<(), NetlinkError> {
-        let mut priority =
-            self.own(filters).next().map_or_else(|| free_priority(filters), |one| one.priority);
+        let mut priority = self
+            .own(filters)
+            .next()
+            .map_or_else(|| free_priority(filters, &self.id), |one| one.priority);
         let mut handle = 0;
         for program in &self.programs {
             handle = free_handle(filters, priority, handle);
@@ -181,7 +181,8 @@ impl Guard {
                     return Err(error);
                 }
                 attempts_left -= 1;
-                priority = free_priority(&netlink.ingress_filters(self.interface)?);
+                let filters = netlink.ingress_filters(self.interface)?;
+                priority = free_priority(&filters, &self.id);
             }
         }
         Ok(())
@@ -221,10 +222,35 @@ impl Drop for Guard {
     }
 }
 
-/// The earliest priority no other program's filters use: what comes first cannot be skipped.
-fn free_priority(filters: &[Filter]) -> u16 {
-    (1..u16::MAX)
-        .find(|priority| !filters.iter().any(|filter| filter.priority == *priority))
+/// Whether a director can be named like that.
+pub(crate) fn is_id(id: &str) -> bool {
+    (1..=ID_LEN_MAX).contains(&id.len()) && id.bytes().all(|octet| octet.is_ascii_graphic())
+}
+
+/// Whether a filter is a guard's or a fast path's.
+pub(crate) fn is_of_a_director(filter: &Filter) -> bool {
+    owner_of(filter).is_some()
+}
+
+/// The first priority of the guard with that id.
+pub(crate) fn priority_of(filters: &[Filter], id: &str) -> Option<u16> {
+    let own = filters.iter().filter(|one| signer_of(one).is_some_and(|signer| signer == id));
+    own.map(|one| one.priority).min()
+}
+
+/// The earliest priority no other program's filters use, behind one more such: what comes first
+/// cannot be skipped, and the place in front is for the fast path.
+fn free_priority(filters: &[Filter], id: &str) -> u16 {
+    let is_free = |priority: u16| !filters.iter().any(|filter| filter.priority == priority);
+    let is_fast_path = |priority: u16| {
+        filters.iter().any(|one| one.priority == priority && fast_path_signer(one).is_some())
+    };
+    let own = filters.iter().filter(|one| fast_path_signer(one).is_some_and(|signer| signer == id));
+    let first = own.map(|one| one.priority).max().unwrap_or(1).saturating_add(1);
+    (first..u16::MAX)
+        .find(|priority| {
+            is_free(*priority) && (is_free(priority - 1) || is_fast_path(priority - 1))
+        })
         .unwrap_or(u16::MAX)
 }
 
@@ -239,7 +265,11 @@ fn signer_of(filter: &Filter) -> Option<String> {
     signer(filter.program.as_ref().filter(|_| filter.kind == "bpf")?)
 }
 
-/// A guard's filter found on an interface.
+fn owner_of(filter: &Filter) -> Option<String> {
+    signer_of(filter).or_else(|| fast_path_signer(filter))
+}
+
+/// A filter of a director's guard or fast path found on an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Index of the interface.
@@ -268,13 +298,14 @@ impl Found {
     }
 }
 
-/// The filters of all directors' guards on the interface, those of the living included.
+/// The filters of all directors' guards and fast paths on the interface, those of the living
+/// included.
 ///
 /// # Errors
 /// When the kernel does not answer.
 pub fn find(netlink: &mut Netlink, interface: u32) -> Result<Vec<Found>, NetlinkError> {
     let found = |filter: Filter| {
-        let id = signer_of(&filter)?;
+        let id = owner_of(&filter)?;
         Some(Found { interface, id, priority: filter.priority, handle: filter.handle })
     };
     Ok(netlink.ingress_filters(interface)?.into_iter().filter_map(found).collect())

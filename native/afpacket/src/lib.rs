@@ -65,6 +65,7 @@
 //!   [`netlink::Netlink::resolve`]; changes by [`netlink::monitor::Monitor`].
 //! - Several workers: the first socket with [`FanoutGroup::New`], the others with
 //!   [`FanoutGroup::Join`] of [`PacketSocket::fanout_group`].
+//! - Bulk TCP the kernel forwards itself: [`fast_path`].
 //! - [`Waker`] ends a wait from another thread.
 //!
 //! # Traps
@@ -80,8 +81,10 @@ pub mod bpf;
 pub mod capability;
 pub mod claim;
 pub mod classifier;
+mod ebpf;
 mod error;
 pub mod fanout;
+pub mod fast_path;
 pub mod guard;
 pub mod netlink;
 pub mod ready;
@@ -97,6 +100,7 @@ pub use batch::{FrameKind, ReceivedBatch, ReceivedMeta};
 pub use claim::{Claim, ClaimError};
 pub use error::SyscallError;
 pub use fanout::{ClientHash, Fanout, FanoutGroup};
+pub use fast_path::{FastFilter, FastPath, FastPathError, Flow, Way};
 pub use guard::{Guard, GuardError};
 pub use ready::{PollSet, Readiness, Waker};
 pub use socket::{LinkFault, OpenError, PacketSocket, SocketOptions, SocketStatistics};

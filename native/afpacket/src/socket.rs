@@ -3,13 +3,14 @@
 mod options;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::batch::ReceivedBatch;
 use crate::bpf::Program;
 use crate::classifier::{Classifier, Precision, SocketAudience};
 use crate::error::{Named, SyscallError};
 use crate::fanout::{Fanout, FanoutGroup};
+use crate::fast_path::{FastPath, FastPathError};
 use crate::sys::ring::{Geometry, Ring};
 use crate::sys::{self, socket::set_number};
 use options::geometry;
@@ -136,6 +137,41 @@ impl PacketSocket {
                 _ => return Err(refused),
             };
         }
+    }
+
+    /// As [`Self::set_classifier`], but of the frames that `fast_path` forwards only the headers
+    /// ([`crate::ReceivedMeta::elsewhere`]). Only on an interface where it is installed: elsewhere
+    /// nobody forwards them. A later [`Self::set_classifier`] brings whole frames again.
+    ///
+    /// # Errors
+    /// When even the coarsest program is refused; the one before it stays.
+    pub fn set_classifier_and_fast_path(
+        &mut self,
+        classifier: &Classifier,
+        audience: &SocketAudience,
+        fast_path: &FastPath,
+    ) -> Result<Precision, FastPathError> {
+        let mut closest = Precision::Exact;
+        loop {
+            let candidate = classifier.socket_program_from(audience, closest);
+            let refused = match self.set_program_of(fast_path, &candidate.program) {
+                Ok(()) => return Ok(candidate.precision),
+                Err(error) => error,
+            };
+            closest = match (candidate.precision, refused.is_too_large()) {
+                (Precision::Exact, true) => Precision::Address,
+                (Precision::Address, true) => Precision::Everything,
+                _ => return Err(refused),
+            };
+        }
+    }
+
+    fn set_program_of(&self, fast_path: &FastPath, program: &Program) -> Result<(), FastPathError> {
+        let program = fast_path.socket_program(program)?;
+        let number = program.as_raw_fd().cast_unsigned();
+        set_number(self.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_BPF, number)
+            .named("setsockopt(SO_ATTACH_BPF)")?;
+        Ok(())
     }
 
     /// Number of the fanout group, for other sockets to join; `None` outside any.

@@ -13,6 +13,8 @@ const KIND: u16 = 1;
 const OPTIONS: u16 = 2;
 const BPF_LENGTH: u16 = 4;
 const BPF_INSTRUCTIONS: u16 = 5;
+const BPF_DESCRIPTOR: u16 = 6;
+const BPF_NAME: u16 = 7;
 const BPF_FLAGS: u16 = 8;
 const DIRECT_ACTION: u32 = 1;
 const CLSACT_HANDLE: u32 = 0xffff_0000;
@@ -31,6 +33,8 @@ pub(crate) struct Filter {
     pub(crate) kind: String,
     /// The program of a classic BPF filter.
     pub(crate) program: Option<Program>,
+    /// The name of an eBPF filter.
+    pub(crate) name: Option<String>,
 }
 
 impl Filter {
@@ -41,16 +45,25 @@ impl Filter {
             handle: u32_at(body, 8)?,
             kind: String::new(),
             program: None,
+            name: None,
         };
         for (kind, value) in Attributes::behind(body, FIXED_OCTETS) {
             match kind {
                 KIND => filter.kind = text_of(value),
-                OPTIONS => filter.program = program_of(value),
+                OPTIONS => {
+                    filter.program = program_of(value);
+                    filter.name = name_of(value);
+                }
                 _ => {}
             }
         }
         Some(filter)
     }
+}
+
+fn name_of(options: &[u8]) -> Option<String> {
+    let (_, octets) = Attributes::new(options).find(|(kind, _)| *kind == BPF_NAME)?;
+    Some(text_of(octets))
 }
 
 fn program_of(options: &[u8]) -> Option<Program> {
@@ -145,6 +158,26 @@ impl Netlink {
         let request = filter(interface, priority, handle, program)
             .flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
         self.command("creation of an ingress filter", request)
+    }
+
+    /// Adds an ingress filter of the eBPF program behind `descriptor`, alone in its priority.
+    pub(crate) fn add_program_filter(
+        &mut self,
+        interface: u32,
+        priority: u16,
+        descriptor: u32,
+        name: &str,
+    ) -> Result<(), NetlinkError> {
+        let name = [name.as_bytes(), &[0]].concat();
+        let (descriptor, flags) = (descriptor.to_ne_bytes(), DIRECT_ACTION.to_ne_bytes());
+        let options: [(u16, &[u8]); 3] =
+            [(BPF_DESCRIPTOR, &descriptor), (BPF_NAME, &name), (BPF_FLAGS, &flags)];
+        let request =
+            Request::new(libc::RTM_NEWTFILTER, &fixed(interface, 1, INGRESS, info(priority)))
+                .attribute(KIND, b"bpf\0")
+                .nested(OPTIONS, &options)
+                .flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
+        self.command("creation of the fast path's ingress filter", request)
     }
 
     /// Exchanges the program of an ingress filter in one step: no frame slips by.

@@ -4,6 +4,7 @@
 //! keep a promise the compiler cannot check.
 
 pub(crate) mod batch;
+pub(crate) mod bpf;
 pub(crate) mod poll;
 pub(crate) mod ring;
 pub(crate) mod socket;

@@ -7,6 +7,7 @@
 
 mod capture;
 mod fanout;
+mod fast_path;
 mod filter;
 mod forward;
 mod frames;

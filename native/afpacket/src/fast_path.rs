@@ -1,0 +1,307 @@
+//! The kernel forwards the frames of chosen flows itself; the director sees their headers.
+//!
+//! A map of flows and their ways is shared by two eBPF programs: a filter on the interface that
+//! forwards ([`FastPath::install`]), and one on the receiving socket that lets through only the
+//! headers of what the other forwards ([`crate::PacketSocket::set_classifier_and_fast_path`]). Both
+//! judge a frame alike: TCP over IPv4 without options or over IPv6 without extension headers, whole
+//! packet, no VLAN tag, to this machine's hardware address, none of SYN, FIN and RST set, TTL or hop
+//! limit above 1, no longer than the way allows, of a flow in the map. Every other frame comes whole
+//! and is left to the director and its guard.
+//!
+//! Order: guard, [`FastPath::install`] on the interface, then
+//! [`crate::PacketSocket::set_classifier_and_fast_path`] on every socket of the interface, then
+//! flows; the other way round at the end. A frame that is between the two programs while its flow
+//! is written goes twice, one whose flow is withdrawn just then is lost.
+//!
+//! The filter outlives a director that was killed and goes on with the flows it had, as the guard
+//! goes on to drop; [`crate::guard::find`] lists it with the guards, so that a successor removes it.
+
+mod filter;
+mod flow;
+mod program;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::bpf::Program;
+use crate::capability;
+use crate::ebpf::Instruction;
+use crate::error::SyscallError;
+use crate::netlink::{Netlink, NetlinkError};
+use crate::sys::bpf::{HashMap, Presence, ProgramKind, load_program};
+use flow::{KEY_LEN, VALUE_LEN};
+use program::Programs;
+
+pub use filter::FastFilter;
+pub(crate) use filter::signer as signer_of_label;
+pub use flow::{Flow, Way};
+
+/// A frame the kernel forwards comes with at most so many octets, and at least one less than it
+/// has: Ethernet, IP and TCP header, as far as the TCP flags in any case.
+pub const HEADERS_MAX: u8 = 96;
+/// Flows a fast path can be made for.
+pub const CAPACITY_MAX: u32 = 1 << 20;
+/// What the kernel says about a program it refuses: as much of the end as is shown.
+const LOG_SHOWN: usize = 2000;
+const LOG_ROOM: usize = 256 * 1024;
+
+/// Why there is no fast path.
+#[derive(Debug, thiserror::Error)]
+pub enum FastPathError {
+    /// The number of flows is out of range.
+    #[error("the fast path's capacity is {value}; 1 to {CAPACITY_MAX} flows are allowed")]
+    Capacity {
+        /// The number.
+        value: u32,
+    },
+    /// The process may not use eBPF.
+    #[error(
+        "no kernel fast path: {call} is not permitted ({source}); {}",
+        capability::fast_path_advice()
+    )]
+    NotPermitted {
+        /// The call and its object.
+        call: &'static str,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// The kernel does not take a program.
+    #[error(
+        "no kernel fast path: the kernel refuses the {program} program: {source}; it says: {log}"
+    )]
+    Refused {
+        /// Which program.
+        program: &'static str,
+        /// What the kernel answered.
+        source: io::Error,
+        /// The end of what its verifier says.
+        log: String,
+    },
+    /// A call failed.
+    #[error("no kernel fast path: {0}")]
+    Syscall(#[from] SyscallError),
+    /// The filter of an interface could not be set or removed.
+    #[error("no kernel fast path on interface {interface}: {source}")]
+    Kernel {
+        /// Index of the interface.
+        interface: u32,
+        /// What the kernel answered.
+        source: NetlinkError,
+    },
+    /// The id does not fit.
+    #[error("the fast path id {id:?} has {} octets; 1 to {} printable ASCII characters are allowed", id.len(), crate::guard::ID_LEN_MAX)]
+    BadId {
+        /// The id.
+        id: String,
+    },
+    /// There is no priority left in front of the guard.
+    #[error(
+        "no kernel fast path on interface {interface}: other programs' filters take every priority in front of the guard's; remove one of them"
+    )]
+    NoPriority {
+        /// Index of the interface.
+        interface: u32,
+    },
+    /// The kernel accepted the filter but does not list it.
+    #[error(
+        "no kernel fast path on interface {interface}: its filter does not read back as it was installed; another program changes the filters of this interface"
+    )]
+    NotVerified {
+        /// Index of the interface.
+        interface: u32,
+    },
+    /// The socket's program has an instruction or a length that does not go into eBPF.
+    #[error("no kernel fast path: the socket's program does not go into eBPF ({why})")]
+    Untranslatable {
+        /// What does not.
+        why: String,
+    },
+}
+
+impl FastPathError {
+    /// Whether a shorter program may succeed: no memory for this one (`net.core.optmem_max`), or
+    /// more in it than the verifier looks at.
+    pub(crate) fn is_too_large(&self) -> bool {
+        match self {
+            Self::Syscall(error) => error.source.raw_os_error() == Some(libc::ENOMEM),
+            Self::Refused { source, .. } => {
+                matches!(source.raw_os_error(), Some(libc::E2BIG | libc::ENOMEM))
+            }
+            Self::Untranslatable { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// The flows the kernel forwards, and the programs that do it. Share it by `Arc`.
+#[derive(Debug)]
+pub struct FastPath {
+    map: HashMap<KEY_LEN, VALUE_LEN>,
+    filter: OwnedFd,
+    capacity: u32,
+    count: AtomicU32,
+}
+
+impl FastPath {
+    /// Makes room for `capacity` flows (about 130 octets of kernel memory each, taken at once) and
+    /// hands the programs to the kernel. Succeeds only where everything a fast path needs of the
+    /// kernel is there, Linux 5.8 at least.
+    ///
+    /// # Errors
+    /// [`FastPathError::Capacity`], [`FastPathError::NotPermitted`], or what the kernel lacks.
+    pub fn open(capacity: u32) -> Result<Self, FastPathError> {
+        if !(1..=CAPACITY_MAX).contains(&capacity) {
+            return Err(FastPathError::Capacity { value: capacity });
+        }
+        let map = HashMap::create(capacity, "l4_fast_path")
+            .map_err(|source| failed("bpf(BPF_MAP_CREATE)", source))?;
+        let programs = Programs { map: map.descriptor() };
+        let traffic = programs.traffic_filter().ok_or_else(too_long)?;
+        let filter = load(ProgramKind::TrafficFilter, "traffic filter", &traffic)?;
+        let path = Self { map, filter, capacity, count: AtomicU32::new(0) };
+        // Refused here rather than when the socket gets its filter.
+        path.socket_program(&Program::constant(0))?;
+        Ok(path)
+    }
+
+    /// Forwards what is in the map from now on when it comes in by `interface`. `id` is that of the
+    /// director's guard, and its claim stands for both; an older filter with this id goes. Filters
+    /// of dead directors are found by [`crate::guard::find`].
+    ///
+    /// # Errors
+    /// When the kernel refuses, or other programs leave no place in front of the guard.
+    pub fn install(
+        &self,
+        netlink: &mut Netlink,
+        interface: u32,
+        id: &str,
+    ) -> Result<FastFilter, FastPathError> {
+        FastFilter::install(self.filter.as_fd(), netlink, interface, id)
+    }
+
+    /// Forwards the frames of `flow` on `way`; a flow that is there gets the new way.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::StorageFull`] when there is no room, [`io::ErrorKind::InvalidInput`] when
+    /// the addresses are of two families.
+    pub fn insert(&self, flow: &Flow, way: &Way) -> io::Result<()> {
+        let (key, value) = (flow.key()?, way.value());
+        loop {
+            match self.map.update(&key, &value, Presence::Absent) {
+                Ok(()) => {
+                    self.count.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
+                Err(error) if error.raw_os_error() == Some(libc::E2BIG) => {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                Err(error) => return Err(error),
+            }
+            match self.map.update(&key, &value, Presence::Present) {
+                // Withdrawn in between by another thread.
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Forwards the frames of `flow` no longer: they come whole again. Returns whether it was there.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] when the addresses are of two families.
+    pub fn withdraw(&self, flow: &Flow) -> io::Result<bool> {
+        self.delete(&flow.key()?)
+    }
+
+    /// Withdraws every flow. One that is inserted meanwhile may stay.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn clear(&self) -> io::Result<()> {
+        while let Some(key) = self.map.first_key()? {
+            self.delete(&key)?;
+        }
+        Ok(())
+    }
+
+    fn delete(&self, key: &[u8; KEY_LEN]) -> io::Result<bool> {
+        match self.map.delete(key) {
+            Ok(()) => {
+                self.count.fetch_sub(1, Ordering::Relaxed);
+                Ok(true)
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Number of flows.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether no flow is forwarded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Flows there is room for.
+    #[must_use]
+    pub const fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    /// A socket's program: the headers of what is forwarded, `others` for the rest.
+    pub(crate) fn socket_program(&self, others: &Program) -> Result<OwnedFd, FastPathError> {
+        let programs = Programs { map: self.map.descriptor() };
+        let program = programs
+            .socket_filter(others)
+            .map_err(|error| FastPathError::Untranslatable { why: format!("{:?}", error.0) })?;
+        load(ProgramKind::SocketFilter, "socket filter", &program.ok_or_else(too_long)?)
+    }
+}
+
+fn too_long() -> FastPathError {
+    FastPathError::Untranslatable { why: "a jump reaches too far".to_owned() }
+}
+
+fn failed(call: &'static str, source: io::Error) -> FastPathError {
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => FastPathError::NotPermitted { call, source },
+        _ => FastPathError::Syscall(SyscallError { call, source }),
+    }
+}
+
+fn load(
+    kind: ProgramKind,
+    name: &'static str,
+    instructions: &[Instruction],
+) -> Result<OwnedFd, FastPathError> {
+    const CALL: &str = "bpf(BPF_PROG_LOAD)";
+    let source = match load_program(kind, instructions, "l4_fast_path", &mut []) {
+        Ok(program) => return Ok(program),
+        Err(source) if source.raw_os_error() == Some(libc::EPERM) => {
+            return Err(failed(CALL, source));
+        }
+        Err(source) => source,
+    };
+    // Writing the log takes time: only for a program that is refused.
+    let mut log = vec![0; LOG_ROOM];
+    drop(load_program(kind, instructions, "l4_fast_path", &mut log));
+    let log = shown(&log);
+    if log.is_empty() {
+        return Err(failed(CALL, source));
+    }
+    Err(FastPathError::Refused { program: name, source, log })
+}
+
+/// The end of the verifier's log.
+fn shown(log: &[u8]) -> String {
+    let text = log.split(|octet| *octet == 0).next().unwrap_or_default();
+    let text = text.get(text.len().saturating_sub(LOG_SHOWN)..).unwrap_or_default();
+    String::from_utf8_lossy(text).trim().to_owned()
+}

@@ -1,0 +1,151 @@
+//! The fast path's filter on an interface: in front of the guard's, known by its name.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::FastPathError;
+use crate::guard::{self, is_id};
+use crate::netlink::traffic_control::Filter;
+use crate::netlink::{Netlink, NetlinkError};
+
+const LABEL: &str = "l4-director-fast:";
+
+/// The id in the name of a fast path's filter; `None` for filters of others.
+pub(crate) fn signer(filter: &Filter) -> Option<String> {
+    let id = filter.name.as_deref()?.strip_prefix(LABEL)?;
+    (filter.kind == "bpf" && is_id(id)).then(|| id.to_owned())
+}
+
+/// A fast path in force on one interface. Dropping it ends that: in the network namespace of the
+/// thread that drops it, which has to be the one it was installed in.
+#[derive(Debug)]
+pub struct FastFilter {
+    interface: u32,
+    id: String,
+    made_clsact: bool,
+    installed: bool,
+}
+
+impl FastFilter {
+    pub(super) fn install(
+        program: BorrowedFd<'_>,
+        netlink: &mut Netlink,
+        interface: u32,
+        id: &str,
+    ) -> Result<Self, FastPathError> {
+        if !is_id(id) {
+            return Err(FastPathError::BadId { id: id.to_owned() });
+        }
+        let kernel = |source| FastPathError::Kernel { interface, source };
+        let made_clsact = netlink.add_clsact(interface).map_err(kernel)?;
+        let mut filter = Self { interface, id: id.to_owned(), made_clsact, installed: true };
+        let old = filter.own(netlink).map_err(kernel)?;
+        filter.add(program, netlink)?;
+        // The new one first: in between the older one, which comes first, still forwards.
+        for one in old {
+            netlink.remove_filter(interface, one.priority, one.handle).map_err(kernel)?;
+        }
+        match filter.is_in_place(netlink) {
+            Ok(true) => Ok(filter),
+            Ok(false) => Err(FastPathError::NotVerified { interface }),
+            Err(source) => {
+                drop(filter.clear(netlink));
+                Err(kernel(source))
+            }
+        }
+    }
+
+    /// Index of the interface.
+    #[must_use]
+    pub const fn interface(&self) -> u32 {
+        self.interface
+    }
+
+    /// Whether the filter is in the kernel; another program may have removed it. While it is not,
+    /// frames of flows in the map reach nobody: withdraw the flows.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn is_in_place(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
+        Ok(!self.own(netlink)?.is_empty())
+    }
+
+    /// Whether another program's filters come first on this interface. One that ends the decision
+    /// keeps the fast path from forwarding what the socket gets cut: insert no flows then.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn is_behind_others(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
+        let filters = netlink.ingress_filters(self.interface)?;
+        let own = self.own_of(&filters).map(|one| one.priority).max().unwrap_or(0);
+        let is_other = |one: &Filter| one.handle != 0 && !guard::is_of_a_director(one);
+        Ok(filters.iter().any(|one| one.priority < own && is_other(one)))
+    }
+
+    /// Ends the forwarding. Dropping does the same but cannot tell of a failure.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn remove(mut self, netlink: &mut Netlink) -> Result<(), FastPathError> {
+        let interface = self.interface;
+        self.clear(netlink).map_err(|source| FastPathError::Kernel { interface, source })
+    }
+
+    fn add(&self, program: BorrowedFd<'_>, netlink: &mut Netlink) -> Result<(), FastPathError> {
+        let interface = self.interface;
+        let kernel = |source| FastPathError::Kernel { interface, source };
+        let name = format!("{LABEL}{}", self.id);
+        let mut attempts_left = 8;
+        loop {
+            let filters = netlink.ingress_filters(interface).map_err(kernel)?;
+            let priority =
+                self.priority(&filters).ok_or(FastPathError::NoPriority { interface })?;
+            let descriptor = program.as_raw_fd().cast_unsigned();
+            match netlink.add_program_filter(interface, priority, descriptor, &name) {
+                Ok(()) => return Ok(()),
+                // Another director has taken the priority since the list was made.
+                Err(error) if error.number() == Some(libc::EEXIST) && attempts_left > 0 => {
+                    attempts_left -= 1;
+                }
+                Err(error) => return Err(kernel(error)),
+            }
+        }
+    }
+
+    /// The earliest free priority, if that is in front of the guard with the same id.
+    fn priority(&self, filters: &[Filter]) -> Option<u16> {
+        let guard = guard::priority_of(filters, &self.id).unwrap_or(u16::MAX);
+        (1..guard).find(|priority| !filters.iter().any(|one| one.priority == *priority))
+    }
+
+    fn own(&self, netlink: &mut Netlink) -> Result<Vec<Filter>, NetlinkError> {
+        let filters = netlink.ingress_filters(self.interface)?;
+        Ok(self.own_of(&filters).cloned().collect())
+    }
+
+    fn own_of<'f>(&self, filters: &'f [Filter]) -> impl Iterator<Item = &'f Filter> {
+        filters.iter().filter(|one| signer(one).is_some_and(|id| id == self.id))
+    }
+
+    fn clear(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
+        for one in self.own(netlink)? {
+            netlink.remove_filter(self.interface, one.priority, one.handle)?;
+        }
+        self.installed = false;
+        if std::mem::take(&mut self.made_clsact) {
+            netlink.remove_unused_clsact(self.interface)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for FastFilter {
+    fn drop(&mut self) {
+        if !self.installed {
+            return;
+        }
+        // Nobody is left to hear of a failure; the next director finds what stays.
+        if let Ok(mut netlink) = Netlink::open() {
+            drop(self.clear(&mut netlink));
+        }
+    }
+}

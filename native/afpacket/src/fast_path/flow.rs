@@ -1,0 +1,117 @@
+//! What the map holds, as octets.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// Octets of a key: source address, destination address (both with zeros behind an IPv4 address),
+/// both ports, family. Addresses and ports in network order, as they lie in a frame.
+pub(super) const KEY_LEN: usize = 40;
+/// Octets of a value: interface, MTU, destination and source hardware address, padding.
+pub(super) const VALUE_LEN: usize = 24;
+
+/// Where the parts of a key lie.
+pub(super) mod key {
+    pub(crate) const SOURCE: i16 = 0;
+    pub(crate) const DESTINATION: i16 = 16;
+    pub(crate) const PORTS: i16 = 32;
+    pub(crate) const FAMILY: i16 = 36;
+}
+
+/// Where the parts of a value lie.
+pub(super) mod value {
+    pub(crate) const INTERFACE: i16 = 0;
+    pub(crate) const MTU: i16 = 4;
+    pub(crate) const ADDRESSES: i16 = 8;
+}
+
+pub(super) const FAMILY_IPV4: u8 = 4;
+pub(super) const FAMILY_IPV6: u8 = 6;
+
+/// The frames of one direction of a TCP connection. Both addresses are of one family; flow label
+/// and scope of IPv6 socket addresses do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flow {
+    /// Where its packets come from.
+    pub source: SocketAddr,
+    /// Where its packets say they go.
+    pub destination: SocketAddr,
+}
+
+/// Where the kernel sends the frames of a flow. The packet stays as it is, but for its TTL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Way {
+    /// Index of the interface the frames go out by.
+    pub interface: u32,
+    /// Longest IP packet in octets; for a frame that stands for several segments (GSO) the longest
+    /// segment's. Longer ones are not forwarded: the socket gets them whole.
+    pub mtu: u32,
+    /// Hardware address of the next hop.
+    pub destination: [u8; 6],
+    /// Hardware address of the interface.
+    pub source: [u8; 6],
+}
+
+impl Flow {
+    pub(super) fn key(&self) -> io::Result<[u8; KEY_LEN]> {
+        let mut key = [0; KEY_LEN];
+        let family = match (self.source.ip(), self.destination.ip()) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                put(&mut key, key::SOURCE, &source.octets());
+                put(&mut key, key::DESTINATION, &destination.octets());
+                FAMILY_IPV4
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                put(&mut key, key::SOURCE, &source.octets());
+                put(&mut key, key::DESTINATION, &destination.octets());
+                FAMILY_IPV6
+            }
+            _ => {
+                let why = "a flow's source and destination are of different address families";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+        };
+        let ports = [self.source.port(), self.destination.port()].map(u16::to_be_bytes);
+        put(&mut key, key::PORTS, ports.as_flattened());
+        put(&mut key, key::FAMILY, &u32::from(family).to_ne_bytes());
+        Ok(key)
+    }
+}
+
+impl Way {
+    pub(super) fn value(&self) -> [u8; VALUE_LEN] {
+        let mut value = [0; VALUE_LEN];
+        put(&mut value, value::INTERFACE, &self.interface.to_ne_bytes());
+        put(&mut value, value::MTU, &self.mtu.to_ne_bytes());
+        put(&mut value, value::ADDRESSES, &self.destination);
+        put(&mut value, value::ADDRESSES + 6, &self.source);
+        value
+    }
+}
+
+fn put(octets: &mut [u8], at: i16, part: &[u8]) {
+    let at = usize::try_from(at).unwrap_or(usize::MAX);
+    octets.iter_mut().skip(at).zip(part).for_each(|(to, from)| *to = *from);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_what_a_frame_has_where_the_programs_put_it() {
+        let of = |source: &str, destination: &str| Flow {
+            source: source.parse().expect("address"),
+            destination: destination.parse().expect("address"),
+        };
+        let key = of("10.0.0.1:4000", "192.0.2.80:80").key().expect("one family");
+        assert_eq!(key[..4], [10, 0, 0, 1]);
+        assert_eq!(key[4..16], [0; 12]);
+        assert_eq!(key[16..20], [192, 0, 2, 80]);
+        assert_eq!(key[32..36], [0x0f, 0xa0, 0, 80]);
+        assert_eq!(key[36..], 4_u32.to_ne_bytes());
+        let key = of("[fd00::1]:1", "[fd00::2]:2").key().expect("one family");
+        assert_eq!((key[0], key[15], key[31], key[33]), (0xfd, 1, 2, 1));
+        let mixed = of("10.0.0.1:1", "[fd00::2]:2").key().expect_err("mixed");
+        assert_eq!(mixed.kind(), io::ErrorKind::InvalidInput);
+    }
+}
