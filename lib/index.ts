@@ -42,6 +42,7 @@ export type { CommonOptions, DirectorOptions, Logger, SloppyOptions, Spread } fr
 export { RealServer } from './real-server.js'
 export type {
   InterfaceSnapshot,
+  FragmentStatistics,
   LiveStatistics,
   NamedCounter,
   ServerConfiguration,

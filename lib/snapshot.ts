@@ -112,6 +112,8 @@ export interface Statistics {
   readonly traffic: Traffic
   /** Frames forwarded. */
   readonly forwarded: number
+  /** Fragments kept until the others of their packet came. */
+  readonly held: number
   /** Frames left to the host, by reason. */
   readonly passed: readonly NamedCounter[]
   /** Frames dropped, by reason. */
@@ -126,6 +128,8 @@ export interface Statistics {
   readonly placedWithoutEntry: number
   /** What the fast path has and has carried; all 0 where there is none. */
   readonly fastPath: FastPathSnapshot
+  /** Packets that came in fragments. */
+  readonly fragments: FragmentStatistics
 }
 
 /**
@@ -141,6 +145,18 @@ export interface FastPathSnapshot {
   readonly octets: number
   /** Frames that it forwarded of connections that were over by then. */
   readonly unknown: number
+}
+
+/** Packets that came in fragments and are put together before they are judged. */
+export interface FragmentStatistics {
+  /** Packets now some of whose fragments are missing. */
+  readonly waiting: number
+  /** Packets put together. */
+  readonly reassembled: number
+  /** Packets given up because the rest did not come in 30 seconds. */
+  readonly expired: number
+  /** Packets given up to make room for others. */
+  readonly evicted: number
 }
 
 /** What one interface of a live director has carried, over all workers. */

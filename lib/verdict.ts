@@ -53,9 +53,12 @@ export interface VerdictServer {
 
 /** What an offline director says to a frame. */
 export interface OfflineResult {
-  /** `forward` to a server, `reply` by the director itself, `pass` to the host, or `drop`. */
-  readonly verdict: 'forward' | 'reply' | 'pass' | 'drop'
-  /** Why, for all but `forward`: the stable name of the reason, which is also the name of its counter. */
+  /**
+   * `forward` to a server, `hold` a fragment until the others of its packet are there, `reply` by the
+   * director itself, `pass` to the host, or `drop`.
+   */
+  readonly verdict: 'forward' | 'hold' | 'reply' | 'pass' | 'drop'
+  /** Why, for `reply`, `pass` and `drop`: the stable name of the reason, which is also the name of its counter. */
   readonly reason?: string
   /** The server, for `forward`. */
   readonly server?: VerdictServer

@@ -46,7 +46,7 @@ function replayFile(folder: string, file: string, only = ''): Outcome[] | undefi
     const { flowsets = {} } = readRecording(folder, 'sh_flowsets.json.gz')
     return replayPlacements(recording, flowsets, only)
   }
-  if (recording.scenarios && kind !== 'sched_sequences' && kind !== 'state_fragments') {
+  if (recording.scenarios && kind !== 'sched_sequences') {
     return replayScenarios(recording.scenarios, only)
   }
   return [{ name: file, differences: [], missing: 'this kind of recording' }]

@@ -38,9 +38,9 @@ pub struct BindingSegmentation {
 #[napi(object, object_from_js = false)]
 #[expect(missing_debug_implementations, reason = "a Buffer has no Debug")]
 pub struct BindingResult {
-    /// `forward`, `reply`, `pass` or `drop`.
+    /// `forward`, `hold`, `reply`, `pass` or `drop`.
     pub verdict: &'static str,
-    /// Why, for all but `forward`.
+    /// Why, for `reply`, `pass` and `drop`.
     pub reason: Option<&'static str>,
     /// The server, for `forward`.
     pub server: Option<BindingServerPlace>,

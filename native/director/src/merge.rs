@@ -1,8 +1,8 @@
 //! Makes one snapshot out of the workers' snapshots.
 
 use engine::snapshot::{
-    ConnectionPage, Counter, Explanation, NamedCounter, ServerSnapshot, ServiceSnapshot,
-    Statistics, Traffic,
+    ConnectionPage, Counter, Explanation, FragmentStatistics, NamedCounter, ServerSnapshot,
+    ServiceSnapshot, Statistics, Traffic,
 };
 
 use crate::port::InterfaceCounters;
@@ -23,6 +23,8 @@ fn add_statistics(sum: &mut Statistics, part: &Statistics) {
     }
     add_traffic(&mut sum.traffic, &part.traffic);
     add(&mut sum.forwarded, part.forwarded);
+    add(&mut sum.held, part.held);
+    add_fragments(&mut sum.fragments, &part.fragments);
     add_named(&mut sum.passed, &part.passed);
     add_named(&mut sum.dropped, &part.dropped);
     add_named(&mut sum.replied, &part.replied);
@@ -33,6 +35,13 @@ fn add_statistics(sum: &mut Statistics, part: &Statistics) {
     add(&mut sum.fast_path.packets, part.fast_path.packets);
     add(&mut sum.fast_path.octets, part.fast_path.octets);
     add(&mut sum.fast_path.unknown, part.fast_path.unknown);
+}
+
+const fn add_fragments(sum: &mut FragmentStatistics, part: &FragmentStatistics) {
+    sum.waiting = sum.waiting.saturating_add(part.waiting);
+    add(&mut sum.reassembled, part.reassembled);
+    add(&mut sum.expired, part.expired);
+    add(&mut sum.evicted, part.evicted);
 }
 
 fn add_service(sum: &mut ServiceSnapshot, part: &ServiceSnapshot) {

@@ -220,6 +220,7 @@ impl OfflineDirector {
             Verdict::Forward { server, .. } | Verdict::ForwardFragments { server } => {
                 ("forward", None, Some(server))
             }
+            Verdict::Hold => ("hold", None, None),
             Verdict::Reply(reason) => ("reply", Some(reason.name()), None),
             Verdict::Pass(reason) => ("pass", Some(reason.name()), None),
             Verdict::Drop(reason) => ("drop", Some(reason.name()), None),

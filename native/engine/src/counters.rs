@@ -9,6 +9,7 @@ use crate::verdict::{DropReason, PassReason, ReplyReason, Verdict};
 #[derive(Debug)]
 pub(crate) struct VerdictCounters {
     forwarded: u64,
+    held: u64,
     passed: [u64; PassReason::ALL.len()],
     dropped: [u64; DropReason::ALL.len()],
     replied: [u64; ReplyReason::ALL.len()],
@@ -18,6 +19,7 @@ impl VerdictCounters {
     pub(crate) const fn new() -> Self {
         Self {
             forwarded: 0,
+            held: 0,
             passed: [0; PassReason::ALL.len()],
             dropped: [0; DropReason::ALL.len()],
             replied: [0; ReplyReason::ALL.len()],
@@ -28,6 +30,7 @@ impl VerdictCounters {
     pub(crate) fn count(&mut self, verdict: Verdict) {
         let counter = match verdict {
             Verdict::Forward { .. } | Verdict::ForwardFragments { .. } => Some(&mut self.forwarded),
+            Verdict::Hold => Some(&mut self.held),
             Verdict::Reply(reason) => self.replied.get_mut(reason as usize),
             Verdict::Pass(reason) => self.passed.get_mut(reason as usize),
             Verdict::Drop(reason) => self.dropped.get_mut(reason as usize),
@@ -44,6 +47,10 @@ impl VerdictCounters {
 
     pub(crate) const fn forwarded(&self) -> Counter {
         Counter(self.forwarded)
+    }
+
+    pub(crate) const fn held(&self) -> Counter {
+        Counter(self.held)
     }
 
     pub(crate) fn passed(&self) -> Vec<NamedCounter> {

@@ -23,6 +23,7 @@ mod engine;
 pub mod event;
 mod event_queue;
 mod forward;
+mod fragment;
 pub mod frame;
 pub mod hop;
 mod packet;

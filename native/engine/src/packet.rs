@@ -13,6 +13,8 @@ pub(crate) struct Packet<'a> {
     pub(crate) frame: &'a mut [u8],
     pub(crate) ip: IpFrame,
     pub(crate) meta: &'a FrameMeta,
+    /// For a packet put together: octets of the longest of its fragments.
+    pub(crate) reassembled: Option<usize>,
 }
 
 impl Packet<'_> {
@@ -36,8 +38,13 @@ impl Packet<'_> {
     }
 
     /// Octets of the largest IP packet that will be on the wire: of one segment, if the frame
-    /// stands for several.
+    /// stands for several; of the longest fragment, if it was put together and will be cut again.
     pub(crate) fn length_on_wire(&self) -> u64 {
+        if let Some(longest) = self.reassembled
+            && !(self.is_ipv4() && self.ip.dont_fragment)
+        {
+            return self.length().min(longest as u64);
+        }
         let Some(segmentation) = self.meta.segmentation else { return self.length() };
         let transport_header = match self.ip.upper {
             Upper::Tcp { .. } => {

@@ -123,6 +123,8 @@ pub struct Statistics {
     pub traffic: Traffic,
     /// Frames forwarded.
     pub forwarded: Counter,
+    /// Fragments kept until the others of their packet came.
+    pub held: Counter,
     /// Frames left to the host, by reason.
     pub passed: Vec<NamedCounter>,
     /// Frames dropped, by reason.
@@ -137,6 +139,8 @@ pub struct Statistics {
     pub placed_without_entry: Counter,
     /// What the fast path has and has carried.
     pub fast_path: FastPathSnapshot,
+    /// Packets that came in fragments.
+    pub fragments: FragmentStatistics,
 }
 
 /// Connections whose frames something quicker than the director forwards, and what they carried;
@@ -153,6 +157,21 @@ pub struct FastPathSnapshot {
     pub octets: Counter,
     /// Frames it forwarded of connections that were over by then.
     pub unknown: Counter,
+}
+
+/// Packets that came in fragments and are put together before they are judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct FragmentStatistics {
+    /// Packets now some of whose fragments are missing.
+    pub waiting: u32,
+    /// Packets put together.
+    pub reassembled: Counter,
+    /// Packets given up because the rest did not come in time.
+    pub expired: Counter,
+    /// Packets given up to make room for others.
+    pub evicted: Counter,
 }
 
 /// One entry of the connection table.

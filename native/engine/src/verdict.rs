@@ -47,7 +47,7 @@ reasons! {
         SctpNotFirst => "sctp-not-first",
         /// Source port 20: FTP data is never scheduled.
         FtpData => "ftp-data",
-        /// A later fragment of a packet the director does not know.
+        /// A fragment of a packet that is neither to a virtual address nor from a server.
         Fragment => "fragment",
         /// An ICMP message that is not an error about a packet of ours.
         Icmp => "icmp",
@@ -93,6 +93,14 @@ reasons! {
         TooBig => "too-big",
         /// No real server, and an ICMP error may not answer the packet.
         NoServer => "no-server",
+        /// A fragment that overlaps others of its packet: all of them go (RFC 5722).
+        FragmentOverlap => "fragment-overlap",
+        /// A fragment that is there already.
+        FragmentDuplicate => "fragment-duplicate",
+        /// Fragments of one packet contradict each other (length, ECN): all of them go.
+        FragmentMismatch => "fragment-mismatch",
+        /// No room for a fragment, or too many of one packet.
+        FragmentLimit => "fragment-limit",
         /// ICMP errors are rate-limited and the limit was reached.
         IcmpRateLimit => "icmp-rate-limit",
     }
@@ -133,6 +141,8 @@ pub enum Verdict {
     },
     /// The director answered; the answer was appended to the outputs.
     Reply(ReplyReason),
+    /// A fragment: kept until the others of its packet are there, or its time is over.
+    Hold,
     /// Not ours: the host deals with it.
     Pass(PassReason),
     /// Dropped.

@@ -26,6 +26,7 @@ pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 mod malformed;
+pub mod piece;
 pub mod protocol;
 pub mod quoted;
 pub mod sctp;

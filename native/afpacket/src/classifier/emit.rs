@@ -126,7 +126,7 @@ impl<'m> Emitter<'m> {
     }
 
     fn guard_ipv4(&mut self) -> Label {
-        let later = self.any_port_protocols(IPV4_DESTINATION);
+        let later = self.later_fragments(IPV4_DESTINATION);
         let later = self.assembler.then(&[load_byte(23)], later);
         self.ipv4_services(self.miss, later)
     }
@@ -145,7 +145,7 @@ impl<'m> Emitter<'m> {
             return self.miss;
         }
         let protocols = self.by_protocol(IPV6_DESTINATION, &[], &[]);
-        let later = self.any_port_protocols(IPV6_DESTINATION);
+        let later = self.later_fragments(IPV6_DESTINATION);
         let walk = (0..EXTENSION_HEADERS_MAX)
             .fold(protocols, |next, _| self.extension_header(next, protocols, later));
         self.ipv6_start(walk)
@@ -206,12 +206,20 @@ impl<'m> Emitter<'m> {
         self.assembler.switch(&keys, self.miss)
     }
 
-    /// With the protocol in A: services of that protocol that take every port.
-    fn any_port_protocols(&mut self, field: Field) -> Label {
+    /// With the protocol of a later fragment in A: every address that has a service of that
+    /// protocol. It has no ports; the director puts the whole together, and the host that were left
+    /// with pieces of it would wait for the rest in vain.
+    fn later_fragments(&mut self, field: Field) -> Label {
         let matches = self.matches;
         let services = SERVICE_PROTOCOLS.map(|protocol| {
-            let label =
-                self.services(field, matches, |one| has_protocol(one, protocol) && one.any_port());
+            let networks: Vec<Network> = matches
+                .iter()
+                .filter(|one| is_of(one, field) && has_protocol(one, protocol))
+                .map(Network::of)
+                .collect();
+            let (hit, miss) = (self.hit, self.miss);
+            let leaf = &mut |_: &mut Assembler, _: &[usize]| hit;
+            let label = address::search(&mut self.assembler, field, &networks, miss, leaf);
             (u32::from(protocol), label)
         });
         self.assembler.switch(&services, self.miss)

@@ -42,10 +42,6 @@ impl ServiceMatch {
         let ports = if port == 0 { (0, u16::MAX) } else { (port, port) };
         Self { protocol: Some(protocol), address, prefix_length: 128, ports }
     }
-
-    const fn any_port(&self) -> bool {
-        self.ports.0 == 0 && self.ports.1 == u16::MAX
-    }
 }
 
 /// What a packet socket gets beside the services' own traffic.

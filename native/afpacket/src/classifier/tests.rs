@@ -107,8 +107,8 @@ fn belongs(matches: &[ServiceMatch], shape: Shape) -> bool {
             None => SERVICE_PROTOCOLS.contains(&shape.protocol),
         };
         let ports = one.ports.0..=one.ports.1;
-        let port = if shape.later { ports == (0..=u16::MAX) } else { ports.contains(&shape.port) };
-        inside(one, shape.to) && protocol && port
+        // A later fragment has no port.
+        inside(one, shape.to) && protocol && (shape.later || ports.contains(&shape.port))
     })
 }
 

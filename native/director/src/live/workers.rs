@@ -178,7 +178,7 @@ mod tests {
         let (sender, events) = channel(|| {});
         let parts = WorkerParts {
             port,
-            limits: Limits { connections: 1024, events: 16 },
+            limits: Limits { connections: 1024, events: 16, ..Limits::default() },
             seed: 1,
             clock: Clock::start(),
             commands: receiver,

@@ -9,7 +9,7 @@ const PLAIN: FrameMeta = FrameMeta::plain(InterfaceId(1));
 
 fn director() -> OfflineDirector {
     let mut director = OfflineDirector::new(OfflineOptions {
-        limits: Limits { connections: 1024, events: 64 },
+        limits: Limits { connections: 1024, events: 64, ..Limits::default() },
         seed: 1,
     });
     director

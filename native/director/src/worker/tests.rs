@@ -27,7 +27,7 @@ fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
     let (sender, events) = channel(|| {});
     let worker = Worker::new(WorkerParts {
         port,
-        limits: Limits { connections: 4096, events: 64 },
+        limits: Limits { connections: 4096, events: 64, ..Limits::default() },
         seed: 1,
         clock: Clock::start(),
         commands: receiver,

@@ -67,6 +67,14 @@ impl Marks {
         self.0.iter().find(|it| it.covers(protocol, destination, port)).map(|it| it.mark)
     }
 
+    /// Whether packets to `destination` may carry a mark, as far as the address decides.
+    pub(super) fn may_cover(&self, destination: IpAddr) -> bool {
+        let covers = |it: &MarkMatch| {
+            network(destination, prefix_length(it)) == network(it.address, prefix_length(it))
+        };
+        self.0.iter().any(|mark| mark.matches.iter().any(covers))
+    }
+
     pub(super) fn as_slice(&self) -> &[Mark] {
         &self.0
     }

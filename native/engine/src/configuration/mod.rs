@@ -112,6 +112,15 @@ impl Configuration {
         self.directory.is_virtual(address)
     }
 
+    /// Whether a packet between these may be for a service or from a real server, as far as
+    /// addresses decide.
+    #[must_use]
+    pub fn may_concern(&self, source: IpAddr, destination: IpAddr) -> bool {
+        self.directory.is_virtual(destination)
+            || self.marks.may_cover(destination)
+            || self.directory.is_server(source)
+    }
+
     /// The mark a packet carries; of several, the smallest. Looks through all definitions.
     #[must_use]
     pub fn mark_of(&self, protocol: Protocol, destination: IpAddr, port: u16) -> Option<u32> {

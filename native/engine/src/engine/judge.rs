@@ -1,6 +1,6 @@
 //! One packet's way: related connection, service, scheduler, connection, forwarding method.
 
-use wire::dissect::{Fragment, Upper};
+use wire::dissect::Upper;
 use wire::ethernet::MacAddress;
 
 use crate::command::{ForwardingMethod, Protocol};
@@ -38,10 +38,6 @@ impl<'a, H: Hops> Judge<'a, H> {
     pub(super) fn judge(&mut self, packet: &mut Packet<'_>) -> Verdict {
         if is_for_many(packet.frame) {
             return Verdict::Pass(PassReason::OtherHost);
-        }
-        // Only reassembled packets can be placed (IPVS hooks in behind the host's reassembly).
-        if packet.ip.fragment != Fragment::No {
-            return Verdict::Pass(PassReason::Fragment);
         }
         record_route(packet, self.configuration);
         match packet.ip.upper {
@@ -156,7 +152,7 @@ impl<'a, H: Hops> Judge<'a, H> {
 }
 
 /// Frames for many hosts are never a director's (IPVS looks only at frames for this host).
-fn is_for_many(frame: &[u8]) -> bool {
+pub(super) fn is_for_many(frame: &[u8]) -> bool {
     frame.first_chunk::<6>().is_some_and(|address| MacAddress(*address).is_multicast())
 }
 

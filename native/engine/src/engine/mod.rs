@@ -2,6 +2,7 @@
 
 mod books;
 mod fast_path;
+mod fragments;
 mod judge;
 mod known;
 mod load;
@@ -16,7 +17,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use wire::Malformed;
-use wire::dissect::{Dissection, Upper, dissect};
+use wire::dissect::{Dissection, Fragment, Upper, dissect};
 use wire::ethernet::MacAddress;
 
 use crate::command::{Family, ServiceKey};
@@ -25,6 +26,7 @@ use crate::connection::{ConnectionTable, Timeouts};
 use crate::counters::VerdictCounters;
 use crate::engine::books::Books;
 use crate::engine::fast_path::FastPath;
+use crate::engine::fragments::Fragments;
 use crate::engine::judge::Judge;
 use crate::engine::neighbour::Answering;
 use crate::event::Event;
@@ -49,11 +51,13 @@ pub struct Limits {
     pub connections: u32,
     /// Events kept until somebody takes them; default 4,096.
     pub events: usize,
+    /// Octets of fragments that wait for the rest of their packets; default 4,194,304.
+    pub fragment_octets: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 1 << 20, events: 4096 }
+        Self { connections: 1 << 20, events: 4096, fragment_octets: 4 << 20 }
     }
 }
 
@@ -69,6 +73,7 @@ pub struct Engine {
     events: EventQueue,
     icmp_errors: RateLimit,
     identification: u16,
+    fragments: Fragments,
     placed_without_entry: u64,
     answering: Answering,
     fast_path: FastPath,
@@ -95,6 +100,7 @@ impl Engine {
             events: EventQueue::new(limits.events),
             icmp_errors,
             identification: 0,
+            fragments: Fragments::new(limits.fragment_octets, seed),
             placed_without_entry: 0,
             answering: Answering::default(),
             fast_path: FastPath::default(),
@@ -142,7 +148,10 @@ impl Engine {
         outputs: &mut Outputs,
     ) -> Verdict {
         let verdict = match dissect(frame) {
-            Ok(Dissection::Ip(ip)) => self.judge(Packet { frame, ip, meta }, now, hops, outputs),
+            Ok(Dissection::Ip(ip)) => {
+                let packet = Packet { frame, ip, meta, reassembled: None };
+                self.judge(packet, now, hops, outputs)
+            }
             Ok(Dissection::Arp) => self.arp(frame, meta, outputs),
             Ok(Dissection::NotIp(_)) => Verdict::Pass(PassReason::NotIp),
             Err(malformed) => Verdict::Drop(drop_reason(malformed)),
@@ -184,6 +193,9 @@ impl Engine {
         if !self.families.has(packet.is_ipv4()) {
             return Verdict::Pass(PassReason::NoService);
         }
+        if packet.ip.fragment != Fragment::No {
+            return self.fragment(&packet, now, hops, outputs);
+        }
         let mut judge = Judge {
             configuration: &self.configuration,
             timeouts: &self.timeouts,
@@ -207,12 +219,17 @@ impl Engine {
     /// When [`Engine::handle_timeout`] is to be called next. Changes with every other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.purge.is_some() { Some(Instant::ZERO) } else { self.connections.next_deadline() }
+        if self.purge.is_some() {
+            return Some(Instant::ZERO);
+        }
+        let due = [self.connections.next_deadline(), self.fragments.next_deadline()];
+        due.into_iter().flatten().min()
     }
 
     /// Expires what is due, up to a bound. Returns whether everything is done; if not, it is to be
     /// called again soon, and [`Engine::poll_timeout`] lies in the past.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        self.fragments.expire(now);
         let Self { configuration, connections, events, fast_path, .. } = self;
         let expired = connections.expire(now, EXPIRY_BUDGET as usize, |expired| {
             fast_path.ended(expired);

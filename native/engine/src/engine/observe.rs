@@ -27,6 +27,7 @@ impl Engine {
             services: self.configuration.services().map(|service| self.service(service)).collect(),
             traffic: self.books.total,
             forwarded: self.verdicts.forwarded(),
+            held: self.verdicts.held(),
             passed: self.verdicts.passed(),
             dropped: self.verdicts.dropped(),
             replied: self.verdicts.replied(),
@@ -34,6 +35,7 @@ impl Engine {
             connection_limit: self.connections.limit(),
             placed_without_entry: Counter(self.placed_without_entry),
             fast_path: self.fast_path.snapshot(),
+            fragments: self.fragments.statistics(),
         }
     }
 

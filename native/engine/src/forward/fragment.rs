@@ -2,9 +2,11 @@
 
 use crate::forward::Way;
 use crate::frame::Outputs;
+use crate::hop::Egress;
 use crate::packet::Packet;
 use crate::verdict::{DropReason, Verdict};
 
+const FLAG_DONT: u16 = 0x4000;
 const FLAG_MORE: u16 = 0x2000;
 const OFFSET_MASK: u16 = 0x1fff;
 /// Bit of an option's type that has it copied into every fragment (RFC 791 §3.1).
@@ -18,26 +20,48 @@ pub(crate) fn transmit(packet: &mut Packet<'_>, way: &Way, outputs: &mut Outputs
     if packet.checksum_is_partial() {
         complete_checksum(packet);
     }
+    way.address(packet.frame);
+    let limit = usize::try_from(way.mtu).unwrap_or(usize::MAX);
+    let place = Place { egress: way.egress(), vlan: packet.meta.vlan };
+    match cut(packet.link_header(), packet.octets(), limit, place, outputs) {
+        Ok(()) => Verdict::ForwardFragments { server: way.server },
+        Err(reason) => Verdict::Drop(reason),
+    }
+}
+
+/// Where fragments leave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) egress: Egress,
+    pub(crate) vlan: Option<u16>,
+}
+
+/// Cuts the IPv4 packet `octets` into pieces of at most `limit` octets, each behind `link`.
+pub(crate) fn cut(
+    link: &[u8],
+    octets: &[u8],
+    limit: usize,
+    place: Place,
+    outputs: &mut Outputs,
+) -> Result<(), DropReason> {
     let header_length =
-        packet.octets().first().map_or(MINIMUM_HEADER, |octet| usize::from(octet & 0x0f) * 4);
-    let room = usize::try_from(way.mtu).unwrap_or(usize::MAX).saturating_sub(header_length) & !7;
-    let Some((header, payload)) = packet.octets().split_at_checked(header_length) else {
-        return Verdict::Drop(DropReason::BadLength);
-    };
+        octets.first().map_or(MINIMUM_HEADER, |octet| usize::from(octet & 0x0f) * 4);
+    let room = limit.saturating_sub(header_length) & !7;
+    let (header, payload) = octets.split_at_checked(header_length).ok_or(DropReason::BadLength)?;
     if room == 0 {
-        return Verdict::Drop(DropReason::TooBig);
+        return Err(DropReason::TooBig);
     }
     let field = read_u16(header, 6);
     let last = payload.len().div_ceil(room).saturating_sub(1);
     for (number, part) in payload.chunks(room).enumerate() {
-        let offset = (field & OFFSET_MASK).saturating_add(offset_units(number * room));
+        let offset =
+            (field & (OFFSET_MASK | FLAG_DONT)).saturating_add(offset_units(number * room));
         let more = if number < last { FLAG_MORE } else { field & FLAG_MORE };
-        let length = packet.ip.l3 + header_length + part.len();
-        let frame = outputs.push(length, way.egress(), packet.meta.vlan);
-        write(frame, packet.link_header(), header, part, offset | more, number > 0);
-        way.address(frame);
+        let length = link.len() + header_length + part.len();
+        let frame = outputs.push(length, place.egress, place.vlan);
+        write(frame, link, header, part, offset | more, number > 0);
     }
-    Verdict::ForwardFragments { server: way.server }
+    Ok(())
 }
 
 /// Fills in one fragment.

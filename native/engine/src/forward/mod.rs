@@ -1,5 +1,6 @@
 //! Forwarding methods: how a packet reaches its real server, one file each.
 
+pub(crate) mod again;
 pub(crate) mod direct_routing;
 pub(crate) mod fragment;
 

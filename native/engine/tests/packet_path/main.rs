@@ -2,6 +2,7 @@
 
 mod any_frame;
 mod fast_path;
+mod fragments;
 mod lab;
 mod no_allocation;
 mod persistence;

@@ -27,7 +27,7 @@ fn frames() -> Vec<Vec<u8>> {
 
 #[test]
 fn frames_cause_no_heap_allocation() {
-    let limits = Limits { connections: 1024, events: 1024 };
+    let limits = Limits { connections: 1024, events: 1024, ..Limits::default() };
     let mut lab = Lab::with_limits(limits, &cluster_service());
     lab.apply(&[sloppy_tcp()]);
     let mut frames = frames();

@@ -180,7 +180,10 @@ fn two_directors_send_a_connection_to_the_same_server() {
 
 #[test]
 fn a_paused_server_keeps_its_connections_and_gets_no_new_ones() {
-    let mut lab = Lab::with_limits(Limits { connections: 1024, events: 64 }, &cluster_service());
+    let mut lab = Lab::with_limits(
+        Limits { connections: 1024, events: 64, ..Limits::default() },
+        &cluster_service(),
+    );
     let before: Vec<_> =
         (2000..2100).map(|port| server(&lab.process(&tcp(CLIENT, port, VIP, SYN)))).collect();
     let paused = before[0];
@@ -370,8 +373,14 @@ fn ways_that_are_not_ready() {
 
 #[test]
 fn a_full_table_places_without_entries_where_the_scheduler_can() {
-    let mut lab = Lab::with_limits(Limits { connections: 4, events: 4 }, &cluster_service());
-    let mut other = Lab::with_limits(Limits { connections: 64, events: 4 }, &cluster_service());
+    let mut lab = Lab::with_limits(
+        Limits { connections: 4, events: 4, ..Limits::default() },
+        &cluster_service(),
+    );
+    let mut other = Lab::with_limits(
+        Limits { connections: 64, events: 4, ..Limits::default() },
+        &cluster_service(),
+    );
     for port in 6000..6032 {
         let expected = server(&other.process(&tcp(CLIENT, port, VIP, SYN)));
         assert_eq!(server(&lab.process(&tcp(CLIENT, port, VIP, SYN))), expected);
@@ -382,7 +391,7 @@ fn a_full_table_places_without_entries_where_the_scheduler_can() {
     let statistics = lab.engine.statistics();
     assert_eq!((statistics.connections, statistics.connection_limit), (4, 4));
     assert_eq!(statistics.placed_without_entry.0, 29);
-    let full = Limits { connections: 1, events: 4 };
+    let full = Limits { connections: 1, events: 4, ..Limits::default() };
     let mut lab = Lab::with_limits(full, &one_server(Protocol::Tcp, VIP, "10.0.0.11"));
     server(&lab.process(&tcp(CLIENT, 1, VIP, SYN)));
     let verdict = lab.process(&tcp(CLIENT, 2, VIP, SYN)).verdict;
@@ -396,7 +405,7 @@ fn what_is_not_ours_passes() {
     multicast[0] = 1;
     let mut unknown_type = tcp(CLIENT, 40000, VIP, SYN);
     unknown_type[12..14].copy_from_slice(&[0x88, 0xcc]);
-    let mut later_fragment = Ip::new(CLIENT, VIP);
+    let mut later_fragment = Ip::new(CLIENT, "198.51.100.2");
     later_fragment.flags = 0x0010;
     for (frame, reason) in [
         (tcp(CLIENT, 40000, "198.51.100.2", SYN), PassReason::NoService),
@@ -488,7 +497,10 @@ fn the_record_route_option_gets_the_virtual_address() {
 
 #[test]
 fn an_explanation_says_what_happens_then() {
-    let mut lab = Lab::with_limits(Limits { connections: 1024, events: 4 }, &cluster_service());
+    let mut lab = Lab::with_limits(
+        Limits { connections: 1024, events: 4, ..Limits::default() },
+        &cluster_service(),
+    );
     lab.apply(&[set_weight(key(Protocol::Tcp, VIP), "10.0.0.12", 0)]);
     let mut moved = 0;
     for port in 7000..7200 {
@@ -514,7 +526,10 @@ fn an_explanation_says_what_happens_then() {
 
 #[test]
 fn connections_are_listed_in_pages() {
-    let mut lab = Lab::with_limits(Limits { connections: 64, events: 4 }, &cluster_service());
+    let mut lab = Lab::with_limits(
+        Limits { connections: 64, events: 4, ..Limits::default() },
+        &cluster_service(),
+    );
     for port in 8000..8010 {
         server(&lab.process(&tcp(CLIENT, port, VIP, SYN)));
     }

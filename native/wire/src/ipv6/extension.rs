@@ -103,7 +103,7 @@ fn step(upper: &mut UpperLayer, header: [u8; 8]) -> Result<(), Malformed> {
     Ok(())
 }
 
-const fn fragment_header(header: [u8; 8]) -> FragmentHeader {
+pub(crate) const fn fragment_header(header: [u8; 8]) -> FragmentHeader {
     let [_, _, high, low, identification @ ..] = header;
     FragmentHeader {
         offset: (u16::from_be_bytes([high, low]) & 0xfff8) as usize,

@@ -61,7 +61,7 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(commands: &[Command]) -> Self {
-        Self::with_limits(Limits { connections: 64, events: 64 }, commands)
+        Self::with_limits(Limits { connections: 64, events: 64, ..Limits::default() }, commands)
     }
 
     pub(crate) fn with_limits(limits: Limits, commands: &[Command]) -> Self {
