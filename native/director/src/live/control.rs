@@ -14,13 +14,14 @@ use afpacket::{PollSet, Waker};
 use engine::time::Instant;
 
 use super::Shared;
+use super::host::Host;
 use super::resolver::Resolver;
 use crate::adoption::Adoptions;
 use crate::clock::{Clock, until};
 use crate::event::Event;
 use crate::events::EventReceiver;
 use crate::forget::Forgetting;
-use crate::transaction::Outside;
+use crate::transaction::{InForce, Outside};
 use crate::worker::WorkerCommand;
 
 /// Routes are looked at again once changes have paused for this long, or have gone on for
@@ -214,8 +215,9 @@ impl Control {
         }
         self.guards_due = now + GUARD_INTERVAL;
         self.reattach();
-        let Some(message) = restore_guards(&self.parts.shared) else { return };
-        sink(&self.parts.event_sink, Event::Error { code: "guard-failed", message });
+        for (code, message) in restore(&self.parts.shared) {
+            sink(&self.parts.event_sink, Event::Error { code, message });
+        }
     }
 
     fn forget_servers(&mut self, now: Instant) {
@@ -248,11 +250,17 @@ impl Control {
     }
 }
 
-/// Puts missing guards back; what there is to tell. The sink is not called in here: it may want to
-/// change the configuration, which is held.
-fn restore_guards(shared: &Shared) -> Option<String> {
+/// Puts missing guards and filters of the fast path back; what there is to tell. The sink is not
+/// called in here: it may want to change the configuration, which is held.
+fn restore(shared: &Shared) -> Vec<(&'static str, String)> {
     let mut in_force = shared.in_force();
-    let in_force = in_force.as_mut()?;
+    let Some(in_force) = in_force.as_mut() else { return Vec::new() };
+    let guards = restore_guards(in_force).map(|message| ("guard-failed", message));
+    let fast_path = in_force.outside.restore_fast_path().map(|message| ("fast-path", message));
+    guards.into_iter().chain(fast_path).collect()
+}
+
+fn restore_guards(in_force: &mut InForce<Host>) -> Option<String> {
     let missing = in_force.outside.unguarded();
     if missing.is_empty() {
         return None;

@@ -6,10 +6,11 @@ use afpacket::classifier::Classifier;
 use afpacket::guard::Found;
 use afpacket::netlink::Netlink;
 use afpacket::netlink::link::Link;
-use afpacket::{Claim, ClaimError, Guard};
+use afpacket::{Claim, ClaimError, FastFilter, FastPath, Guard};
 use engine::configuration::Configuration;
 
 use super::Shared;
+use super::fast_path::{self, Unavailable};
 use super::options::StartOptions;
 use super::ownership::{self, Ownership};
 use crate::clock::Clock;
@@ -28,6 +29,8 @@ pub(super) struct Guarded {
     pub(super) name: String,
     pub(super) link: Link,
     pub(super) guard: Guard,
+    /// In force where the director has a fast path.
+    pub(super) fast: Option<FastFilter>,
     /// Left by dead directors. They go once our own guard is in place: until then they keep the
     /// host from answering for the services of a director that was killed.
     pub(super) orphans: Vec<Found>,
@@ -41,6 +44,7 @@ pub(super) struct HostParts {
     pub(super) shared: Weak<Shared>,
     pub(super) clock: Clock,
     pub(super) events: EventSender,
+    pub(super) fast_path: Option<Arc<FastPath>>,
 }
 
 /// The host, as far as it is ours. Dropping it gives it back.
@@ -53,12 +57,14 @@ pub(super) struct Host {
     shared: Weak<Shared>,
     clock: Clock,
     events: EventSender,
+    pub(super) fast_path: Option<Arc<FastPath>>,
 }
 
 impl Host {
     pub(super) fn new(parts: HostParts) -> Self {
-        let HostParts { options, netlink, ownership, shared, clock, events } = parts;
-        Self { guarded: Vec::new(), options, netlink, ownership, shared, clock, events }
+        let HostParts { options, netlink, ownership, shared, clock, events, fast_path } = parts;
+        let guarded = Vec::new();
+        Self { guarded, options, netlink, ownership, shared, clock, events, fast_path }
     }
 
     /// Gets ready to keep traffic of an interface from the host.
@@ -67,8 +73,55 @@ impl Host {
         let guard = Guard::install(&mut self.netlink, link.index, self.ownership.id());
         let guard = guard.map_err(|error| guard_failed(&link.name, &error))?;
         let name = link.name.clone();
-        self.guarded.push(Guarded { name, link: link.clone(), guard, orphans });
+        self.guarded.push(Guarded { name, link: link.clone(), guard, fast: None, orphans });
         Ok(())
+    }
+
+    /// Puts the filter of the fast path on every guarded interface, or on none.
+    pub(super) fn open_fast_path(&mut self) -> Result<(), Unavailable> {
+        let Some(fast_path) = self.fast_path.clone() else { return Ok(()) };
+        let Self { guarded, netlink, ownership, .. } = self;
+        for Guarded { link, fast, .. } in guarded {
+            *fast = Some(fast_path::install(&fast_path, netlink, link.index, ownership.id())?);
+        }
+        Ok(())
+    }
+
+    /// Takes the filters of the fast path away; it is not to be used any more.
+    pub(super) fn close_fast_path(&mut self) {
+        self.fast_path = None;
+        let Self { guarded, netlink, .. } = self;
+        for fast in guarded.iter_mut().filter_map(|guarded| guarded.fast.take()) {
+            // What stays forwards nothing without flows, and the next director finds it.
+            drop(fast.remove(netlink));
+        }
+    }
+
+    /// Puts filters of the fast path back that somebody else removed. Until then the frames of its
+    /// connections reached nobody, so all of them go back to the director. What there is to tell.
+    pub(super) fn restore_fast_path(&mut self) -> Option<String> {
+        let fast_path = self.fast_path.clone()?;
+        let Self { guarded, netlink, ownership, .. } = self;
+        let mut told = None;
+        for Guarded { name, link, fast, .. } in guarded {
+            let there = fast.as_ref().is_some_and(|fast| fast.is_in_place(netlink).unwrap_or(true));
+            if there || !matches!(netlink.link_by_index(link.index), Ok(Some(_))) {
+                continue;
+            }
+            // Without a filter every flow in the map is a stalled connection.
+            let cleared = fast_path.clear();
+            let installed = fast_path::install(&fast_path, netlink, link.index, ownership.id());
+            let outcome = match (cleared, installed) {
+                (Ok(()), Ok(filter)) => {
+                    *fast = Some(filter);
+                    "it was put back".to_owned()
+                }
+                (Err(error), _) => format!("its connections could not be taken back: {error}"),
+                (_, Err(error)) => format!("it could not be put back: {error}"),
+            };
+            told = Some(format!("another program removed the fast path on {name}; {outcome}"));
+        }
+        told
     }
 
     /// The interfaces whose guard somebody else has removed.
@@ -162,7 +215,10 @@ impl Drop for Host {
     /// in another one by now.
     fn drop(&mut self) {
         let Self { guarded, netlink, .. } = self;
-        for Guarded { guard, orphans, .. } in guarded.drain(..) {
+        for Guarded { guard, fast, orphans, .. } in guarded.drain(..) {
+            if let Some(fast) = fast {
+                drop(fast.remove(netlink));
+            }
             for orphan in orphans {
                 // Nobody is left to hear of failures; the next director finds what stays.
                 drop(orphan.remove(netlink));

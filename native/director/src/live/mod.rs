@@ -5,6 +5,7 @@
 //! questions come from any thread.
 
 mod control;
+mod fast_path;
 mod host;
 mod inlets;
 mod options;

@@ -1,16 +1,18 @@
 //! An interface that was deleted takes its sockets and its guard with it. When one of the same name
 //! appears, both are made anew; the names of the services are claimed by interface name and stay.
 
-use afpacket::Guard;
+use std::sync::Arc;
+
 use afpacket::classifier::Classifier;
 use afpacket::netlink::link::Link;
+use afpacket::{FastFilter, FastPath, Guard};
 use engine::frame::InterfaceId;
 
 use super::host::{Guarded, Host, guard_failed};
-use super::inlets;
+use super::{fast_path, inlets};
 use crate::error::{ApplyError, StartError};
 use crate::exposure::Exposure;
-use crate::port::{AfPacketControl, Inlet};
+use crate::port::{AfPacketControl, AfPacketOptions, Inlet};
 use crate::query::Query;
 use crate::worker::WorkerCommand;
 
@@ -29,11 +31,12 @@ impl Host {
         let Some(place) = self.find(&link.name) else { return Ok(()) };
         let classifier = Classifier::new(exposure.matches());
         let guard = self.new_guard(link, &classifier)?;
+        let fast = self.new_fast_filter(link)?;
         let inlets = self.new_inlets(link, &classifier)?;
         let Some(guarded) = self.guarded.get_mut(place) else { return Ok(()) };
         let replaced = InterfaceId(guarded.guard.interface());
         let name = link.name.clone();
-        *guarded = Guarded { name, link: link.clone(), guard, orphans: Vec::new() };
+        *guarded = Guarded { name, link: link.clone(), guard, fast, orphans: Vec::new() };
         self.hand_out(inlets, replaced).map_err(StartError::Apply)
     }
 
@@ -49,11 +52,20 @@ impl Host {
         Ok(guard)
     }
 
+    fn new_fast_filter(&mut self, link: &Link) -> Result<Option<FastFilter>, StartError> {
+        let Self { fast_path, netlink, ownership, .. } = self;
+        let install = |path: &Arc<FastPath>| {
+            let filter = fast_path::install(path, netlink, link.index, ownership.id());
+            filter.map_err(|error| StartError::FastPath { message: error.to_string() })
+        };
+        fast_path.as_ref().map(install).transpose()
+    }
+
     fn new_inlets(&self, link: &Link, classifier: &Classifier) -> Result<Vec<Inlet>, StartError> {
-        let audience = self.options.port().audience;
+        let options = AfPacketOptions { fast_path: self.fast_path.clone(), ..self.options.port() };
         let mut inlets = inlets::open(&self.options, link)?;
         for inlet in &mut inlets {
-            let set = inlet.set_classifier(classifier, &audience);
+            let set = inlet.set_classifier(classifier, &options);
             set.map_err(|error| ApplyError::FilterFailed { message: error.to_string() })?;
         }
         Ok(inlets)

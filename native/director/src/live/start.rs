@@ -10,10 +10,11 @@ use afpacket::capability;
 use afpacket::netlink::Netlink;
 use afpacket::netlink::link::Link;
 use afpacket::netlink::monitor::Monitor;
-use afpacket::{SyscallError, Waker};
+use afpacket::{FastPath, SyscallError, Waker};
 use engine::frame::InterfaceId;
 
 use super::control::{self, ControlParts};
+use super::fast_path;
 use super::host::{Host, HostParts};
 use super::inlets;
 use super::options::StartOptions;
@@ -25,7 +26,7 @@ use crate::clock::Clock;
 use crate::error::{ApplyError, StartError};
 use crate::event::Event;
 use crate::events::{self, EventSender};
-use crate::port::AfPacketPort;
+use crate::port::{AfPacketOptions, AfPacketPort};
 use crate::transaction::InForce;
 use crate::worker::WorkerParts;
 
@@ -43,14 +44,19 @@ pub(super) fn start(
     let wake = Arc::clone(&waker);
     let (sender, receiver) = events::channel(move || wake.wake());
     let clock = Clock::start();
-    let (addresses, parts) = open_workers(&options, &links, clock, &sender)?;
+    let fast_path = fast_path::open(&options)?;
+    let (addresses, mut parts) =
+        open_workers(&options, &links, clock, &sender, fast_path.as_ref())?;
     let services = std::mem::take(&mut options.services);
     let interfaces = options.interfaces.clone();
     let workers = Workers::new(addresses);
-    let shared = share(options, netlink, clock, workers, sender, Arc::clone(&waker))?;
+    let waker_of_director = Arc::clone(&waker);
+    let shared = share(options, netlink, clock, workers, sender, waker_of_director, fast_path)?;
     // From here on dropping the director undoes what was done.
     let director = Director { shared: Arc::clone(&shared), control: Mutex::new(None) };
-    guard(&shared, &links)?;
+    if !guard(&shared, &links)? {
+        parts.iter_mut().for_each(forgo_fast_path);
+    }
     shared.workers.start(parts).map_err(StartError::Thread)?;
     director.apply(&services)?;
     let parts = ControlParts { shared, monitor, receiver, event_sink, clock, waker, interfaces };
@@ -94,11 +100,13 @@ fn open_workers(
     links: &[Link],
     clock: Clock,
     events: &EventSender,
+    fast_path: Option<&Arc<FastPath>>,
 ) -> Result<Opened, StartError> {
     let (mut addresses, mut parts) = (Vec::new(), Vec::new());
     for _ in 0..options.workers() {
         let waker = Arc::new(Waker::new().map_err(socket)?);
-        let port = AfPacketPort::new(options.port(), Arc::clone(&waker));
+        let port = AfPacketOptions { fast_path: fast_path.cloned(), ..options.port() };
+        let port = AfPacketPort::new(port, Arc::clone(&waker));
         let (sender, commands) = sync_channel(COMMANDS_MAX);
         addresses.push(Address { commands: sender, waker });
         parts.push(WorkerParts {
@@ -109,7 +117,7 @@ fn open_workers(
             commands,
             events: events.clone(),
             stations: inlets::stations(options, links),
-            fast_path: 0,
+            fast_path: fast_path.map_or(0, |_| fast_path::share(options)),
         });
     }
     for link in links {
@@ -127,13 +135,15 @@ fn share(
     workers: Workers,
     events: EventSender,
     waker: Arc<Waker>,
+    fast_path: Option<Arc<FastPath>>,
 ) -> Result<Arc<Shared>, StartError> {
     let ownership = Ownership::acquire().map_err(|error| message(&error))?;
     let resolver = Netlink::open().map_err(socket)?;
     let resolver = Resolver::new(resolver).map_err(|error| message(&error))?;
     Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
         let shared = Weak::clone(shared);
-        let host = Host::new(HostParts { options, netlink, ownership, shared, clock, events });
+        let host = HostParts { options, netlink, ownership, shared, clock, events, fast_path };
+        let host = Host::new(host);
         Shared {
             in_force: Mutex::new(Some(InForce::new(host))),
             resolver: Mutex::new(resolver),
@@ -144,13 +154,24 @@ fn share(
     }))
 }
 
-fn guard(shared: &Shared, links: &[Link]) -> Result<(), StartError> {
+/// Gets guards ready, and the fast path ahead of them. Returns whether the latter is there.
+fn guard(shared: &Shared, links: &[Link]) -> Result<bool, StartError> {
     let mut in_force = shared.in_force();
     let host = &mut in_force.as_mut().ok_or(ApplyError::Closed)?.outside;
     for link in links {
         host.guard(link)?;
     }
-    Ok(())
+    if let Err(error) = host.open_fast_path() {
+        host.close_fast_path();
+        fast_path::forgo(&host.options, &error)?;
+    }
+    Ok(host.fast_path.is_some())
+}
+
+/// Has a worker forward everything itself.
+fn forgo_fast_path(parts: &mut WorkerParts<AfPacketPort>) {
+    parts.fast_path = 0;
+    parts.port.forgo_fast_path();
 }
 
 fn socket(error: SyscallError) -> StartError {

@@ -2,16 +2,21 @@
 //! frames leave by.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use afpacket::classifier::{Classifier, SocketAudience};
+use afpacket::fast_path::{self, FastPath, Way};
 use afpacket::{
     Fanout, FrameKind, LinkFault, OpenError, OutgoingFrame, PacketSocket, PollSet, ReceivedBatch,
     ReceivedMeta, Sender, SenderOptions, SocketOptions, SyscallError, VlanTag, Waker,
 };
+use engine::FastFlow;
+use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
+use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
 use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe};
@@ -25,6 +30,8 @@ pub struct AfPacketOptions {
     pub audience: SocketAudience,
     /// How each sender is opened.
     pub sender: SenderOptions,
+    /// Where bulk connections can be given to the kernel; shared by all workers.
+    pub fast_path: Option<Arc<FastPath>>,
 }
 
 /// Senders kept at most. Their counters go with them, so this is far more than a host has.
@@ -100,10 +107,14 @@ impl AfPacketPort {
         self.inlets.push(inlet);
     }
 
+    /// Forwards everything itself from now on.
+    pub fn forgo_fast_path(&mut self) {
+        self.options.fast_path = None;
+    }
+
     fn set_classifier(&mut self, classifier: &Classifier) -> io::Result<()> {
         for inlet in self.inlets.iter_mut().filter(|inlet| !inlet.gone) {
-            let set = inlet.set_classifier(classifier, &self.options.audience);
-            set.map_err(io::Error::other)?;
+            inlet.set_classifier(classifier, &self.options)?;
         }
         Ok(())
     }
@@ -159,16 +170,23 @@ impl Inlet {
         self.socket.fanout_group()
     }
 
-    /// Takes the traffic of `classifier`, and what `audience` adds, from now on.
+    /// Takes the traffic of `classifier`, and what `options` add, from now on.
     ///
     /// # Errors
     /// When the kernel refuses the filter; the one before it stays.
     pub fn set_classifier(
         &mut self,
         classifier: &Classifier,
-        audience: &SocketAudience,
-    ) -> Result<(), SyscallError> {
-        self.socket.set_classifier(classifier, audience).map(drop)
+        options: &AfPacketOptions,
+    ) -> io::Result<()> {
+        let (socket, audience) = (&mut self.socket, &options.audience);
+        match &options.fast_path {
+            Some(fast_path) => socket
+                .set_classifier_and_fast_path(classifier, audience, fast_path)
+                .map(drop)
+                .map_err(io::Error::other),
+            None => socket.set_classifier(classifier, audience).map(drop).map_err(io::Error::other),
+        }
     }
 
     /// Takes what the kernel has to say about the interface. Down passes by itself, and the
@@ -197,7 +215,7 @@ impl Inlet {
                 octets,
                 meta: describe(self.interface, meta.vlan.map(|tag| tag.tci), &meta.vnet),
                 offload: meta.vnet,
-                forwarded: false,
+                forwarded: meta.elsewhere.is_some(),
             };
             if let Disposition::Send { interface, length } = handle(frame) {
                 plan(index, interface, length, &meta);
@@ -304,6 +322,24 @@ impl PacketPort for AfPacketPort {
         }
     }
 
+    fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
+        let Some(fast_path) = &self.options.fast_path else { return false };
+        let way = Way {
+            interface: hop.interface.0,
+            mtu: hop.mtu,
+            source: hop.source.0,
+            destination: hop.destination.0,
+        };
+        fast_path.insert(&fast_flow(&flow.key), &way).is_ok()
+    }
+
+    fn give_back(&mut self, connection: &ConnectionKey) {
+        if let Some(fast_path) = &self.options.fast_path {
+            // One that is not there is what is wanted.
+            drop(fast_path.withdraw(&fast_flow(connection)));
+        }
+    }
+
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         for inlet in &mut self.inlets {
             let kernel = inlet.socket.statistics().unwrap_or_default();
@@ -320,6 +356,14 @@ impl PacketPort for AfPacketPort {
             send_failures: Counter(outlet.failures),
             ..InterfaceCounters::new(outlet.interface)
         }));
+    }
+}
+
+/// A connection as the kernel is told of it.
+const fn fast_flow(connection: &ConnectionKey) -> fast_path::Flow {
+    fast_path::Flow {
+        source: SocketAddr::new(connection.client, connection.client_port),
+        destination: SocketAddr::new(connection.virtual_address, connection.virtual_port),
     }
 }
 

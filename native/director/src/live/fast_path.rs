@@ -1,0 +1,67 @@
+//! The kernel's fast path of a live director: opened where it is permitted, one filter in front of
+//! each guard.
+
+use std::sync::Arc;
+
+use afpacket::netlink::Netlink;
+use afpacket::{FastFilter, FastPath};
+
+use super::options::StartOptions;
+use crate::error::StartError;
+
+/// Connections on it at a time, over all workers.
+const CONNECTIONS: u32 = 4096;
+
+/// Opens a fast path as `options` want it; none where it is not permitted and not required.
+pub(super) fn open(options: &StartOptions) -> Result<Option<Arc<FastPath>>, StartError> {
+    if options.fast_path == Some(false) {
+        return Ok(None);
+    }
+    match FastPath::open(CONNECTIONS) {
+        Ok(fast_path) => Ok(Some(Arc::new(fast_path))),
+        Err(error) => forgo(options, &error).map(|()| None),
+    }
+}
+
+/// Goes on without a fast path, unless it is required.
+pub(super) fn forgo(
+    options: &StartOptions,
+    error: &dyn std::error::Error,
+) -> Result<(), StartError> {
+    if options.fast_path == Some(true) {
+        return Err(StartError::FastPath { message: error.to_string() });
+    }
+    Ok(())
+}
+
+/// Connections each worker may have on it.
+pub(super) fn share(options: &StartOptions) -> u32 {
+    (CONNECTIONS / options.workers()).max(1)
+}
+
+/// Why the kernel does not forward by an interface.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unavailable {
+    #[error(transparent)]
+    Refused(#[from] afpacket::FastPathError),
+    #[error(
+        "no kernel fast path on interface {0}: another program's filter comes first and may drop \
+         or take what the director would not see whole"
+    )]
+    Behind(u32),
+}
+
+/// Puts the filter of `fast_path` on an interface, ahead of every other.
+pub(super) fn install(
+    fast_path: &FastPath,
+    netlink: &mut Netlink,
+    interface: u32,
+    id: &str,
+) -> Result<FastFilter, Unavailable> {
+    let filter = fast_path.install(netlink, interface, id)?;
+    // A kernel that does not answer says nothing about others.
+    if filter.is_behind_others(netlink).unwrap_or(false) {
+        return Err(Unavailable::Behind(interface));
+    }
+    Ok(filter)
+}
