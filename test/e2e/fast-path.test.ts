@@ -6,6 +6,7 @@ import type { LiveStatistics } from '../../lib/index.ts'
 import { serverAddress } from '../lab/addresses.ts'
 import { directorOptions } from '../lab/director-options.ts'
 import { DirectorProgram, DirectorRefusal } from '../lab/director-program.ts'
+import { hostInterface } from '../lab/topology.ts'
 import { ended, Stage } from './stage.ts'
 
 const megabyte = 1_000_000
@@ -71,6 +72,29 @@ test('bulk connections outlive a killed director and a paused server', async (t)
   t.like(summary, { broken: 0 })
   const { fastPath } = await statisticsOf(second)
   t.is(fastPath.packets > 0, await isPermitted(), JSON.stringify(fastPath))
+})
+
+test('connections go on through the director when another program removes the fast path', async (t) => {
+  const options = directorOptions({ more: required })
+  const stage = await Stage.build(t, { directors: 1 }, options)
+  if (!(await isPermitted())) return isRefused(stage, options)
+  const director = await stage.cluster.start(1)
+  t.teardown(() => stage.cluster.close())
+  await stage.serve('bulk-server')
+  const client = stage.client('bulk-client', { seconds: 6, verify: true, stallMs: 20_000 })
+  await client.waitFor('some data', (message) => Number(message['bytes']) > 100 * megabyte)
+  const before = await statisticsOf(director)
+  t.is(before.fastPath.connections, 1)
+  const told = stage.happened('error')
+  const host = stage.lab.director(1)
+  const filters = await host.run('tc', 'filter', 'show', 'dev', hostInterface, 'ingress')
+  const priority = /pref (\d+) bpf .*l4-director-fast/.exec(filters)?.[1]
+  await host.run('tc', 'filter', 'del', 'dev', hostInterface, 'ingress', 'pref', String(priority))
+  const { details } = await told
+  t.is(details['code'], 'ERR_DIRECTOR_FAST_PATH')
+  const { exit, summary } = await ended(client)
+  t.is(exit.status, 0, JSON.stringify(summary))
+  t.like(summary, { broken: 0 })
 })
 
 test('without the right a director forwards everything itself, or refuses where that was asked for', async (t) => {

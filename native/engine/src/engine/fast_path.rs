@@ -155,6 +155,8 @@ pub(super) struct Carried<'a> {
     pub(super) key: ConnectionKey,
     pub(super) state: Option<TcpState>,
     pub(super) server: &'a Server,
+    /// Whether the fast path has the connection.
+    pub(super) fast: bool,
 }
 
 impl FastPath {
@@ -164,16 +166,26 @@ impl FastPath {
     }
 
     /// Offers the connection of `packet` if it is worth it and the fast path can do all that the
-    /// engine does for its packets.
-    pub(super) fn consider(&mut self, packet: &Packet<'_>, carried: &Carried<'_>, now: Instant) {
+    /// engine does for its packets. Returns whether it was offered: then nobody has it.
+    pub(super) fn consider(
+        &mut self,
+        packet: &Packet<'_>,
+        carried: &Carried<'_>,
+        now: Instant,
+    ) -> bool {
         let fits = packet.length() >= FRAME_LEAST
             && carried.state == Some(TcpState::Established)
             && carried.server.forwarding == ForwardingMethod::DirectRouting
             && is_plain(packet);
-        if fits && self.is_bulk(carried.id, packet.length(), now) {
-            let (key, server) = (carried.key, carried.server.id);
-            self.offer(FastFlow { key, server, interface: packet.meta.interface });
+        if !fits || !self.is_bulk(carried.id, packet.length(), now) {
+            return false;
         }
+        if carried.fast {
+            self.flows = self.flows.saturating_sub(1);
+        }
+        let (key, server) = (carried.key, carried.server.id);
+        self.offer(FastFlow { key, server, interface: packet.meta.interface });
+        true
     }
 }
 

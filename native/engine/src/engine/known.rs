@@ -37,15 +37,19 @@ impl<H: Hops> Judge<'_, H> {
         Some(verdict)
     }
 
-    /// A packet of a connection the fast path might take, or has and must give back.
+    /// A packet of a connection the fast path might take, or has and must give back. One that it
+    /// has and that comes here all the same, much of it, it has lost: it is offered again.
     fn consider_fast_path(&mut self, packet: &Packet<'_>, id: ConnectionId, server: &Server) {
         let entry = self.connections.entry(id);
-        if !entry.is_fast() {
-            let (key, state) = (self.connections.key(id), entry.tcp_state());
-            self.fast_path.consider(packet, &Carried { id, key, state, server }, self.now);
-        } else if is_turning_point(&packet.ip.upper) {
+        let (key, state, fast) = (self.connections.key(id), entry.tcp_state(), entry.is_fast());
+        if fast && is_turning_point(&packet.ip.upper) {
             self.connections.set_fast(id, false);
-            self.fast_path.give_back(self.connections.key(id));
+            self.fast_path.give_back(key);
+        } else {
+            let carried = Carried { id, key, state, server, fast };
+            if self.fast_path.consider(packet, &carried, self.now) {
+                self.connections.set_fast(id, false);
+            }
         }
     }
 

@@ -212,6 +212,18 @@ fn the_fast_path_has_a_limit_and_what_it_drops_makes_room() {
 }
 
 #[test]
+fn a_connection_the_fast_path_lost_is_offered_again() {
+    let mut lab = lab();
+    let flow = taken(&mut lab, CLIENT_PORT);
+    lab.wait_ms(101);
+    send_bulk(&mut lab, CLIENT_PORT, 1_200_000);
+    assert_eq!(changes(&mut lab), [FastPathChange::Offer(flow)]);
+    assert_eq!(lab.engine.statistics().fast_path.connections, 0);
+    assert!(lab.engine.take_fast(&flow, lab.now));
+    assert_eq!(lab.engine.statistics().fast_path.connections, 1);
+}
+
+#[test]
 fn frames_of_unknown_connections_are_told_of_and_counted() {
     let mut lab = lab();
     lab.engine.account(&bulk(31_000, 2_000)[..96], lab.now);
