@@ -114,6 +114,28 @@ export interface Settings {
   readonly tcpFinTimeoutSeconds: number
   /** Seconds a UDP flow may idle, 1 to 2678400. Default: 300. */
   readonly udpTimeoutSeconds: number
+  /**
+   * Drop connections of little worth (`drop_entry`): 0 never, 1 or 2 while fewer than `amemthresh`
+   * entries are free, 3 always. Each second a random 1/32 of the table is looked at; half-open
+   * connections go, established and UDP ones with few packets are thinned out. Default: 0.
+   */
+  readonly dropEntry: number
+  /**
+   * Drop one of several packets that would make connections (`drop_packet`), modes as `dropEntry`:
+   * one of `amDroprate` in mode 3, else the more the fewer entries are free. Default: 0.
+   */
+  readonly dropPacket: number
+  /** Let TCP follow IPVS's table for times of attack (`secure_tcp`), modes as `dropEntry`. Default: 0. */
+  readonly secureTcp: number
+  /** One of so many packets is dropped by `dropPacket` 3, 1 to 4294967295 (`am_droprate`). Default: 10. */
+  readonly amDroprate: number
+  /**
+   * Free entries of each worker's connection table below which modes 1 and 2 act, 0 to 4294967295
+   * (`amemthresh`, in IPVS free pages of memory). Default: 1024.
+   */
+  readonly amemthresh: number
+  /** Whether rates are estimated (`run_estimation`). Default: true. */
+  readonly runEstimation: boolean
   /** ICMP errors the director makes a second at most; 0 for no limit. Default: 1000. */
   readonly icmpErrorsPerSecond: number
 }

@@ -42,9 +42,11 @@ export type { CommonOptions, DirectorOptions, Logger, SloppyOptions, Spread } fr
 export { RealServer } from './real-server.js'
 export type {
   InterfaceSnapshot,
+  DefenceSnapshot,
   FragmentStatistics,
   LiveStatistics,
   NamedCounter,
+  Rates,
   ServerConfiguration,
   ServerSnapshot,
   ServiceConfiguration,

@@ -29,6 +29,35 @@ export interface Traffic {
   readonly outOctets: number
 }
 
+/**
+ * Averages a second, as `ipvsadm -L --rate` prints them: IPVS's estimate, which goes a quarter of the
+ * way to the latest sample every two seconds. Whole numbers; octets, not bits.
+ */
+export interface Rates {
+  /** Connections scheduled (CPS). */
+  readonly connections: number
+  /** Packets from clients (InPPS). */
+  readonly inPackets: number
+  /** Packets from servers (OutPPS); 0 for direct routing. */
+  readonly outPackets: number
+  /** Octets from clients (InBPS). */
+  readonly inOctets: number
+  /** Octets from servers (OutBPS). */
+  readonly outOctets: number
+}
+
+/** What the defence against floods does at present, and did. */
+export interface DefenceSnapshot {
+  /** Whether connections are being dropped (`dropEntry`). */
+  readonly dropsEntries: boolean
+  /** One of so many packets that would make connections is dropped (`dropPacket`); 0 for none. */
+  readonly dropRate: number
+  /** Whether TCP follows the table for times of attack (`secureTcp`). */
+  readonly securesTcp: boolean
+  /** Connections and templates that were dropped. */
+  readonly droppedEntries: number
+}
+
 /** A counter with the stable name of what it counts. */
 export interface NamedCounter {
   /** Stable name, for example `no-service`. */
@@ -67,6 +96,8 @@ export interface ServerSnapshot extends ServerConfiguration {
   readonly overloaded: boolean
   /** Counters. */
   readonly traffic: Traffic
+  /** Averages a second. */
+  readonly rates: Rates
 }
 
 /** Identity of a service, as snapshots carry it. */
@@ -94,6 +125,8 @@ export type ServiceSnapshot = ServiceConfiguration & {
   readonly servers: readonly ServerSnapshot[]
   /** Counters. */
   readonly traffic: Traffic
+  /** Averages a second. */
+  readonly rates: Rates
   /** Connections adopted mid-stream, by cause. */
   readonly adopted: readonly NamedCounter[]
   /** New connections that `sh-fallback` moved off an unavailable server. */
@@ -110,6 +143,8 @@ export interface Statistics {
   readonly services: readonly ServiceSnapshot[]
   /** Totals. */
   readonly traffic: Traffic
+  /** Averages of the totals a second. */
+  readonly rates: Rates
   /** Frames forwarded. */
   readonly forwarded: number
   /** Fragments kept until the others of their packet came. */
@@ -128,6 +163,8 @@ export interface Statistics {
   readonly placedWithoutEntry: number
   /** What the fast path has and has carried; all 0 where there is none. */
   readonly fastPath: FastPathSnapshot
+  /** What the defence against floods does and did. */
+  readonly defence: DefenceSnapshot
   /** Packets that came in fragments. */
   readonly fragments: FragmentStatistics
 }

@@ -142,12 +142,20 @@ const booleans = {
 /** Settings of other forwarding methods or defences: 0, or any value that direct routing never reads. */
 const withoutEffect = new Set(['pmtu_disc', 'nat_icmp_send', 'snat_reroute', 'ignore_tunneled'])
 
+const numbers = {
+  conn_reuse_mode: 'connReuseMode',
+  drop_entry: 'dropEntry',
+  drop_packet: 'dropPacket',
+  secure_tcp: 'secureTcp',
+  am_droprate: 'amDroprate',
+} as const
+
 /** Translates recorded kernel settings. */
 export function parseSysctl(sysctl: Readonly<Record<string, string | number>> = {}): SettingsPatch {
   const patch: Mutable<SettingsPatch> = {}
   for (const [name, value] of Object.entries(sysctl)) {
     if (name in booleans) patch[booleans[name as keyof typeof booleans]] = Number(value) !== 0
-    else if (name === 'conn_reuse_mode') patch.connReuseMode = Number(value)
+    else if (name in numbers) patch[numbers[name as keyof typeof numbers]] = Number(value)
     else if (!withoutEffect.has(name) && Number(value) !== 0) throw new NotCovered(`${name}=${value}`)
   }
   return patch

@@ -1,8 +1,8 @@
 //! Makes one snapshot out of the workers' snapshots.
 
 use engine::snapshot::{
-    ConnectionPage, Counter, Explanation, FragmentStatistics, NamedCounter, ServerSnapshot,
-    ServiceSnapshot, Statistics, Traffic,
+    ConnectionPage, Counter, DefenceStatistics, Explanation, FragmentStatistics, NamedCounter,
+    Rates, ServerSnapshot, ServiceSnapshot, Statistics, Traffic,
 };
 
 use crate::port::InterfaceCounters;
@@ -22,6 +22,8 @@ fn add_statistics(sum: &mut Statistics, part: &Statistics) {
         add_service(service, more);
     }
     add_traffic(&mut sum.traffic, &part.traffic);
+    add_rates(&mut sum.rates, &part.rates);
+    add_defence(&mut sum.defence, &part.defence);
     add(&mut sum.forwarded, part.forwarded);
     add(&mut sum.held, part.held);
     add_fragments(&mut sum.fragments, &part.fragments);
@@ -49,6 +51,7 @@ fn add_service(sum: &mut ServiceSnapshot, part: &ServiceSnapshot) {
         add_server(server, more);
     }
     add_traffic(&mut sum.traffic, &part.traffic);
+    add_rates(&mut sum.rates, &part.rates);
     add_named(&mut sum.adopted, &part.adopted);
     add(&mut sum.moved_by_fallback, part.moved_by_fallback);
     add(&mut sum.refused, part.refused);
@@ -61,6 +64,25 @@ const fn add_server(sum: &mut ServerSnapshot, part: &ServerSnapshot) {
     sum.persistent_connections = part.persistent_connections;
     sum.overloaded = part.overloaded;
     add_traffic(&mut sum.traffic, &part.traffic);
+    add_rates(&mut sum.rates, &part.rates);
+}
+
+const fn add_rates(sum: &mut Rates, part: &Rates) {
+    add(&mut sum.connections, part.connections);
+    add(&mut sum.in_packets, part.in_packets);
+    add(&mut sum.out_packets, part.out_packets);
+    add(&mut sum.in_octets, part.in_octets);
+    add(&mut sum.out_octets, part.out_octets);
+}
+
+/// Each worker defends its own part of the table: what any of them does is told.
+const fn add_defence(sum: &mut DefenceStatistics, part: &DefenceStatistics) {
+    sum.drops_entries |= part.drops_entries;
+    sum.secures_tcp |= part.secures_tcp;
+    if part.drop_rate != 0 && (sum.drop_rate == 0 || part.drop_rate < sum.drop_rate) {
+        sum.drop_rate = part.drop_rate;
+    }
+    add(&mut sum.dropped_entries, part.dropped_entries);
 }
 
 const fn add_traffic(sum: &mut Traffic, part: &Traffic) {

@@ -222,6 +222,19 @@ pub struct SettingsPatch {
     pub tcp_fin_timeout_seconds: Option<u32>,
     /// Seconds a UDP flow may idle, 1..=2678400 (`ipvsadm --set`).
     pub udp_timeout_seconds: Option<u32>,
+    /// Drop connections of little worth, 0..=3 (`drop_entry`).
+    pub drop_entry: Option<u8>,
+    /// Drop some packets that would make connections, 0..=3 (`drop_packet`).
+    pub drop_packet: Option<u8>,
+    /// Let TCP follow the table for times of attack, 0..=3 (`secure_tcp`).
+    pub secure_tcp: Option<u8>,
+    /// One of so many packets is dropped by `drop_packet` 3, 1 or more (`am_droprate`).
+    pub am_droprate: Option<u32>,
+    /// Free entries of the connection table below which the defences act by themselves
+    /// (`amemthresh`, there in pages of memory).
+    pub amemthresh: Option<u32>,
+    /// Whether rates are estimated (`run_estimation`).
+    pub run_estimation: Option<bool>,
     /// ICMP errors the director makes a second at most; 0 for no limit.
     pub icmp_errors_per_second: Option<u32>,
 }

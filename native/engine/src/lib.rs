@@ -20,6 +20,7 @@ pub mod configuration;
 pub mod connection;
 mod counters;
 mod engine;
+mod estimator;
 pub mod event;
 mod event_queue;
 mod forward;

@@ -58,6 +58,39 @@ pub struct Traffic {
     pub out_octets: Counter,
 }
 
+/// Averages a second, as `ipvsadm -L --rate` prints them: IPVS's estimate, a quarter of the way to
+/// the latest sample every two seconds. Whole numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct Rates {
+    /// Connections scheduled (CPS).
+    pub connections: Counter,
+    /// Packets from clients (InPPS).
+    pub in_packets: Counter,
+    /// Packets from servers (OutPPS).
+    pub out_packets: Counter,
+    /// Octets from clients (InBPS).
+    pub in_octets: Counter,
+    /// Octets from servers (OutBPS).
+    pub out_octets: Counter,
+}
+
+/// What the defence does at present, and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "camelCase"))]
+pub struct DefenceStatistics {
+    /// Whether connections are being dropped (`dropEntry`).
+    pub drops_entries: bool,
+    /// One of so many packets that would make connections is dropped (`dropPacket`); 0 for none.
+    pub drop_rate: u32,
+    /// Whether TCP follows the table for times of attack (`secureTcp`).
+    pub secures_tcp: bool,
+    /// Connections and templates that were dropped.
+    pub dropped_entries: Counter,
+}
+
 /// A named counter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -88,6 +121,8 @@ pub struct ServerSnapshot {
     pub overloaded: bool,
     /// Counters.
     pub traffic: Traffic,
+    /// Averages a second.
+    pub rates: Rates,
 }
 
 /// A virtual service as configured and as observed.
@@ -102,6 +137,8 @@ pub struct ServiceSnapshot {
     pub servers: Vec<ServerSnapshot>,
     /// Counters.
     pub traffic: Traffic,
+    /// Averages a second.
+    pub rates: Rates,
     /// Connections adopted mid-stream, by cause.
     pub adopted: Vec<NamedCounter>,
     /// New connections that `sh-fallback` moved off an unavailable server.
@@ -121,6 +158,8 @@ pub struct Statistics {
     pub services: Vec<ServiceSnapshot>,
     /// Totals.
     pub traffic: Traffic,
+    /// Averages of the totals a second.
+    pub rates: Rates,
     /// Frames forwarded.
     pub forwarded: Counter,
     /// Fragments kept until the others of their packet came.
@@ -139,6 +178,8 @@ pub struct Statistics {
     pub placed_without_entry: Counter,
     /// What the fast path has and has carried.
     pub fast_path: FastPathSnapshot,
+    /// What the defence against floods does and did.
+    pub defence: DefenceStatistics,
     /// Packets that came in fragments.
     pub fragments: FragmentStatistics,
 }

@@ -101,6 +101,8 @@ reasons! {
         FragmentMismatch => "fragment-mismatch",
         /// No room for a fragment, or too many of one packet.
         FragmentLimit => "fragment-limit",
+        /// One of many packets that would have made connections (`dropPacket`).
+        Defence => "defence",
         /// ICMP errors are rate-limited and the limit was reached.
         IcmpRateLimit => "icmp-rate-limit",
     }

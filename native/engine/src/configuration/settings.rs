@@ -26,6 +26,20 @@ pub struct Settings {
     pub tcp_fin_timeout_seconds: u32,
     /// Seconds a UDP flow may idle; default 300.
     pub udp_timeout_seconds: u32,
+    /// Drop connections of little worth: 0 never, 1 or 2 when entries are short, 3 always
+    /// (`drop_entry`); default 0.
+    pub drop_entry: u8,
+    /// Drop some packets that would make connections, likewise (`drop_packet`); default 0.
+    pub drop_packet: u8,
+    /// Let TCP follow the table for times of attack, likewise (`secure_tcp`); default 0.
+    pub secure_tcp: u8,
+    /// One of so many packets is dropped by `drop_packet` 3 (`am_droprate`); default 10.
+    pub am_droprate: u32,
+    /// Free entries of the connection table below which the defences act (`amemthresh`); default
+    /// 1024.
+    pub amemthresh: u32,
+    /// Whether rates are estimated (`run_estimation`); default yes.
+    pub run_estimation: bool,
     /// ICMP errors the director makes a second at most, 0 for no limit; default 1000.
     pub icmp_errors_per_second: u32,
 }
@@ -42,6 +56,12 @@ impl Default for Settings {
             tcp_timeout_seconds: 900,
             tcp_fin_timeout_seconds: 120,
             udp_timeout_seconds: 300,
+            drop_entry: 0,
+            drop_packet: 0,
+            secure_tcp: 0,
+            am_droprate: 10,
+            amemthresh: 1024,
+            run_estimation: true,
             icmp_errors_per_second: 1000,
         }
     }
@@ -66,6 +86,12 @@ impl Settings {
                 .tcp_fin_timeout_seconds
                 .unwrap_or(self.tcp_fin_timeout_seconds),
             udp_timeout_seconds: patch.udp_timeout_seconds.unwrap_or(self.udp_timeout_seconds),
+            drop_entry: patch.drop_entry.unwrap_or(self.drop_entry),
+            drop_packet: patch.drop_packet.unwrap_or(self.drop_packet),
+            secure_tcp: patch.secure_tcp.unwrap_or(self.secure_tcp),
+            am_droprate: patch.am_droprate.unwrap_or(self.am_droprate),
+            amemthresh: patch.amemthresh.unwrap_or(self.amemthresh),
+            run_estimation: or(patch.run_estimation, self.run_estimation),
             icmp_errors_per_second: patch
                 .icmp_errors_per_second
                 .unwrap_or(self.icmp_errors_per_second),

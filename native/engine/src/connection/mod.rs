@@ -4,6 +4,7 @@
 //! knows protocols' state machines and time, but neither services nor schedulers: a real server is
 //! a number to it. Everything a rule of IPVS decides says so.
 
+mod defence;
 mod entry;
 mod expiry;
 mod hash;

@@ -67,7 +67,12 @@ pub(super) fn step(
 ) -> Step {
     match event {
         ConnectionEvent::Tcp(event) => {
-            let next = TcpState::from_raw(state).after(event, direction);
+            let state = TcpState::from_raw(state);
+            let next = if timeouts.secure_tcp() {
+                state.after_under_attack(event, direction)
+            } else {
+                state.after(event, direction)
+            };
             Step {
                 state: next.raw(),
                 timeout_seconds: next.timeout_seconds(timeouts),

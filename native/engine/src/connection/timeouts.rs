@@ -1,4 +1,4 @@
-//! The three timeouts `ipvsadm --set` can change.
+//! The three timeouts `ipvsadm --set` can change, and which of the two TCP tables applies.
 
 /// Longest timeout of anything in the table, in seconds: 31 days, as `ipvsadm` allows.
 pub const MAX_TIMEOUT_SECONDS: u32 = 2_678_400;
@@ -18,6 +18,7 @@ pub struct Timeouts {
     tcp_established: u32,
     tcp_fin_wait: u32,
     udp: u32,
+    secure_tcp: bool,
 }
 
 impl Timeouts {
@@ -29,7 +30,20 @@ impl Timeouts {
             tcp_established: allowed(tcp_established),
             tcp_fin_wait: allowed(tcp_fin_wait),
             udp: allowed(udp),
+            secure_tcp: false,
         }
+    }
+
+    /// These timeouts, with TCP following the table for times of attack or not (`secure_tcp`).
+    #[must_use]
+    pub const fn with_secure_tcp(self, secure_tcp: bool) -> Self {
+        Self { secure_tcp, ..self }
+    }
+
+    /// Whether TCP follows the table for times of attack.
+    #[must_use]
+    pub const fn secure_tcp(&self) -> bool {
+        self.secure_tcp
     }
 
     /// Seconds an established TCP connection may idle; 900 by default.
@@ -53,6 +67,6 @@ impl Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { tcp_established: 900, tcp_fin_wait: 120, udp: 300 }
+        Self { tcp_established: 900, tcp_fin_wait: 120, udp: 300, secure_tcp: false }
     }
 }

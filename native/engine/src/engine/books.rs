@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use crate::configuration::{Configuration, Server, Service, ServiceId};
 use crate::counters::count_in;
+use crate::estimator::Estimator;
 use crate::event::AdoptionCause;
 use crate::hop::ServerId;
 use crate::scheduler::State;
-use crate::snapshot::Traffic;
+use crate::snapshot::{Rates, Traffic};
 
 /// The book of a service.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,7 @@ pub(crate) struct ServiceBook {
     generation: u64,
     pub(crate) state: State,
     pub(crate) traffic: Traffic,
+    pub(crate) estimator: Estimator,
     pub(crate) adopted: [u64; AdoptionCause::ALL.len()],
     pub(crate) moved_by_fallback: u64,
     pub(crate) refused: u64,
@@ -25,12 +27,14 @@ pub(crate) struct ServiceBook {
 struct ServerBook {
     generation: u64,
     traffic: Traffic,
+    estimator: Estimator,
 }
 
 /// All books, indexed by the dense numbers of the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     pub(crate) total: Traffic,
+    total_estimator: Estimator,
     services: Vec<ServiceBook>,
     servers: Vec<ServerBook>,
 }
@@ -73,8 +77,33 @@ impl Books {
         self.services.get(id.0 as usize).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn read_server(&self, id: ServerId) -> Traffic {
-        self.servers.get(id.0 as usize).map(|book| book.traffic).unwrap_or_default()
+    pub(crate) fn read_server(&self, id: ServerId) -> (Traffic, Rates) {
+        let book = self.servers.get(id.0 as usize);
+        book.map(|book| (book.traffic, book.estimator.rates())).unwrap_or_default()
+    }
+
+    /// Averages a second of the totals.
+    pub(crate) fn total_rates(&self) -> Rates {
+        self.total_estimator.rates()
+    }
+
+    /// Takes a sample of up to `budget` books from position `cursor` on, which is 0 at first.
+    /// Answers where to go on.
+    pub(crate) fn sample(&mut self, cursor: usize, budget: usize) -> Option<usize> {
+        if cursor == 0 {
+            self.total_estimator.sample(&self.total);
+        }
+        let Self { services, servers, .. } = self;
+        let all = services.len() + servers.len();
+        let of_services = services.iter_mut().map(|book| (&mut book.estimator, &book.traffic));
+        let of_servers = servers.iter_mut().map(|book| (&mut book.estimator, &book.traffic));
+        of_services
+            .chain(of_servers)
+            .skip(cursor)
+            .take(budget)
+            .for_each(|(estimator, traffic)| estimator.sample(traffic));
+        let next = cursor + budget;
+        (next < all).then_some(next)
     }
 
     /// Counts a packet from a client: for its server, its service and the whole (IPVS).
@@ -103,8 +132,9 @@ impl Books {
     pub(crate) fn zero(&mut self, service: Option<&Service>) {
         let Some(service) = service else {
             self.total = Traffic::default();
+            self.total_estimator = Estimator::default();
             self.services.iter_mut().for_each(zero_service);
-            self.servers.iter_mut().for_each(|book| book.traffic = Traffic::default());
+            self.servers.iter_mut().for_each(zero_server);
             return;
         };
         if let Some(book) = self.services.get_mut(service.id.0 as usize) {
@@ -112,14 +142,20 @@ impl Books {
         }
         for server in &service.servers {
             if let Some(book) = self.servers.get_mut(server.id.0 as usize) {
-                book.traffic = Traffic::default();
+                zero_server(book);
             }
         }
     }
 }
 
+fn zero_server(book: &mut ServerBook) {
+    book.traffic = Traffic::default();
+    book.estimator = Estimator::default();
+}
+
 fn zero_service(book: &mut ServiceBook) {
     book.traffic = Traffic::default();
+    book.estimator = Estimator::default();
     book.adopted = Default::default();
     book.moved_by_fallback = 0;
     book.refused = 0;

@@ -7,6 +7,7 @@ use crate::command::{ForwardingMethod, Protocol};
 use crate::configuration::{Configuration, Server, Service};
 use crate::connection::{ConnectionId, ConnectionKey, ConnectionTable, Timeouts};
 use crate::engine::books::Books;
+use crate::engine::defence::Defence;
 use crate::engine::fast_path::FastPath;
 use crate::engine::opening::{self, Opening};
 use crate::event::AdoptionCause;
@@ -28,6 +29,7 @@ pub(super) struct Judge<'a, H> {
     pub(super) events: &'a mut EventQueue,
     pub(super) fast_path: &'a mut FastPath,
     pub(super) placed_without_entry: &'a mut u64,
+    pub(super) defence: &'a mut Defence,
     pub(super) hops: &'a H,
     pub(super) answers: Answers<'a>,
     pub(super) now: Instant,

@@ -1,6 +1,8 @@
 //! The engine: connection table, books and the packet path over one configuration.
 
 mod books;
+mod defence;
+mod estimation;
 mod fast_path;
 mod fragments;
 mod judge;
@@ -25,6 +27,8 @@ use crate::configuration::Configuration;
 use crate::connection::{ConnectionTable, Timeouts};
 use crate::counters::VerdictCounters;
 use crate::engine::books::Books;
+use crate::engine::defence::Defence;
+use crate::engine::estimation::Estimation;
 use crate::engine::fast_path::FastPath;
 use crate::engine::fragments::Fragments;
 use crate::engine::judge::Judge;
@@ -74,6 +78,8 @@ pub struct Engine {
     icmp_errors: RateLimit,
     identification: u16,
     fragments: Fragments,
+    defence: Defence,
+    estimation: Estimation,
     placed_without_entry: u64,
     answering: Answering,
     fast_path: FastPath,
@@ -101,6 +107,8 @@ impl Engine {
             icmp_errors,
             identification: 0,
             fragments: Fragments::new(limits.fragment_octets, seed),
+            defence: Defence::new(seed),
+            estimation: Estimation::default(),
             placed_without_entry: 0,
             answering: Answering::default(),
             fast_path: FastPath::default(),
@@ -128,13 +136,20 @@ impl Engine {
             self.purge = Some(0);
         }
         self.families = Families::of(&configuration);
-        let settings = configuration.settings();
-        self.timeouts = Timeouts::new(
+        self.configuration = configuration;
+        self.set_timeouts();
+        self.arm_defence();
+        self.pace_estimation();
+    }
+
+    fn set_timeouts(&mut self) {
+        let settings = self.configuration.settings();
+        let timeouts = Timeouts::new(
             settings.tcp_timeout_seconds,
             settings.tcp_fin_timeout_seconds,
             settings.udp_timeout_seconds,
         );
-        self.configuration = configuration;
+        self.timeouts = timeouts.with_secure_tcp(self.defence.secures_tcp());
     }
 
     /// Judges one frame and rewrites it in place. Frames the engine makes itself are appended to
@@ -204,6 +219,7 @@ impl Engine {
             events: &mut self.events,
             fast_path: &mut self.fast_path,
             placed_without_entry: &mut self.placed_without_entry,
+            defence: &mut self.defence,
             hops,
             answers: Answers {
                 outputs,
@@ -222,7 +238,12 @@ impl Engine {
         if self.purge.is_some() {
             return Some(Instant::ZERO);
         }
-        let due = [self.connections.next_deadline(), self.fragments.next_deadline()];
+        let due = [
+            self.connections.next_deadline(),
+            self.fragments.next_deadline(),
+            self.defence.next_deadline(),
+            self.estimation.next_deadline(),
+        ];
         due.into_iter().flatten().min()
     }
 
@@ -236,7 +257,9 @@ impl Engine {
             load::ended(configuration, events, expired);
         });
         let purged = self.purge_removed();
-        expired && purged
+        let defended = self.defend(now);
+        let estimated = self.estimate(now);
+        expired && purged && defended && estimated
     }
 
     /// The oldest event nobody has taken yet.

@@ -26,6 +26,7 @@ impl Engine {
             version: self.configuration.version(),
             services: self.configuration.services().map(|service| self.service(service)).collect(),
             traffic: self.books.total,
+            rates: self.books.total_rates(),
             forwarded: self.verdicts.forwarded(),
             held: self.verdicts.held(),
             passed: self.verdicts.passed(),
@@ -35,6 +36,7 @@ impl Engine {
             connection_limit: self.connections.limit(),
             placed_without_entry: Counter(self.placed_without_entry),
             fast_path: self.fast_path.snapshot(),
+            defence: self.defence.statistics(),
             fragments: self.fragments.statistics(),
         }
     }
@@ -123,6 +125,7 @@ impl Engine {
             spec: service.spec.clone(),
             servers: service.servers.iter().map(|server| self.server(server)).collect(),
             traffic: book.traffic,
+            rates: book.estimator.rates(),
             adopted: named(AdoptionCause::ALL.iter().map(|cause| cause.name()), &book.adopted),
             moved_by_fallback: Counter(book.moved_by_fallback),
             refused: Counter(book.refused),
@@ -131,6 +134,7 @@ impl Engine {
 
     fn server(&self, server: &Server) -> ServerSnapshot {
         let spec: ServerSpec = server.spec();
+        let (traffic, rates) = self.books.read_server(server.id);
         ServerSnapshot {
             spec,
             id: server.id,
@@ -138,7 +142,8 @@ impl Engine {
             inactive_connections: server.load.inactive(),
             persistent_connections: server.load.persistent(),
             overloaded: server.load.overloaded(),
-            traffic: self.books.read_server(server.id),
+            traffic,
+            rates,
         }
     }
 

@@ -77,6 +77,7 @@ impl<H: Hops> Judge<'_, H> {
             Err(NotPlaced::Ignored(reason)) => Verdict::Pass(reason),
             Err(NotPlaced::NoServer) => Verdict::Drop(DropReason::IcmpNoServer),
             Err(NotPlaced::Full) => Verdict::Drop(DropReason::TableFull),
+            Err(NotPlaced::Defence) => Verdict::Drop(DropReason::Defence),
         }
     }
 }

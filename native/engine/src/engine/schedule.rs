@@ -36,6 +36,8 @@ pub(super) enum NotPlaced {
     NoServer,
     /// There is no room for it.
     Full,
+    /// The defence drops one of many.
+    Defence,
 }
 
 impl<'a, H: Hops> Judge<'a, H> {
@@ -61,6 +63,7 @@ impl<'a, H: Hops> Judge<'a, H> {
             }
             Err(NotPlaced::NoServer) => self.refuse(packet, service),
             Err(NotPlaced::Full) => Verdict::Drop(DropReason::TableFull),
+            Err(NotPlaced::Defence) => Verdict::Drop(DropReason::Defence),
         }
     }
 
@@ -70,6 +73,10 @@ impl<'a, H: Hops> Judge<'a, H> {
         service: &'a Service,
         key: &ConnectionKey,
     ) -> Result<Placed<'a>, NotPlaced> {
+        // IPVS asks the defence before anything else.
+        if self.defence.drops_packet() {
+            return Err(NotPlaced::Defence);
+        }
         if key.client_port == FTP_DATA {
             return Err(NotPlaced::Ignored(PassReason::FtpData));
         }

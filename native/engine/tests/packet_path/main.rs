@@ -1,6 +1,7 @@
 //! The whole engine: frames in, verdicts and frames out.
 
 mod any_frame;
+mod defence;
 mod fast_path;
 mod fragments;
 mod lab;

@@ -10,6 +10,9 @@ use crate::connection::MAX_TIMEOUT_SECONDS;
 /// Highest `conn_reuse_mode`: two bits.
 const REUSE_MODE_MAX: u64 = 3;
 
+/// Highest mode of the defences: always.
+const DEFENCE_MODE_MAX: u64 = 3;
+
 /// `DefineMark`.
 pub(super) fn mark(mark: u32, matches: &[MarkMatch], findings: &mut Findings) {
     findings.range("mark", mark, 1..=u64::from(u32::MAX));
@@ -32,6 +35,19 @@ pub(super) fn mark(mark: u32, matches: &[MarkMatch], findings: &mut Findings) {
 pub(super) fn settings(patch: &SettingsPatch, findings: &mut Findings) {
     if let Some(mode) = patch.conn_reuse_mode {
         findings.range("connReuseMode", mode, 0..=REUSE_MODE_MAX);
+    }
+    let modes = [
+        ("dropEntry", patch.drop_entry),
+        ("dropPacket", patch.drop_packet),
+        ("secureTcp", patch.secure_tcp),
+    ];
+    for (field, mode) in modes {
+        if let Some(mode) = mode {
+            findings.range(field, mode, 0..=DEFENCE_MODE_MAX);
+        }
+    }
+    if let Some(rate) = patch.am_droprate {
+        findings.range("amDroprate", rate, 1..=u64::from(u32::MAX));
     }
     let timeouts = [
         ("tcpTimeoutSeconds", patch.tcp_timeout_seconds),
