@@ -52,6 +52,10 @@ impl FastFlows {
         hops: &HopTable,
         now: Instant,
     ) {
+        if self.flows.remove(&flow.key).is_some() {
+            // Offered again: the port has lost it, or not yet found it.
+            port.give_back(&flow.key);
+        }
         let Hop::Ready(hop) = hops.hop(flow.server) else { return };
         if !engine.take_fast(flow, now) {
             return;

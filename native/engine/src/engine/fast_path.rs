@@ -105,10 +105,14 @@ impl FastPath {
         before < BULK_OCTETS && candidate.octets >= BULK_OCTETS
     }
 
-    fn offer(&mut self, flow: FastFlow) {
-        if self.flows < self.limit && self.changes.len() < self.limit as usize {
+    /// Offers a connection if there is room beside the others; `held` is 1 if it has a place.
+    fn offer(&mut self, flow: FastFlow, held: u32) -> bool {
+        let room = self.flows.saturating_sub(held) < self.limit
+            && self.changes.len() < self.limit as usize;
+        if room {
             self.changes.push_back(FastPathChange::Offer(flow));
         }
+        room
     }
 
     /// There is room for one return of each connection the fast path has.
@@ -180,12 +184,13 @@ impl FastPath {
         if !fits || !self.is_bulk(carried.id, packet.length(), now) {
             return false;
         }
-        if carried.fast {
-            self.flows = self.flows.saturating_sub(1);
-        }
         let (key, server) = (carried.key, carried.server.id);
-        self.offer(FastFlow { key, server, interface: packet.meta.interface });
-        true
+        let held = u32::from(carried.fast);
+        let offered = self.offer(FastFlow { key, server, interface: packet.meta.interface }, held);
+        if offered {
+            self.flows = self.flows.saturating_sub(held);
+        }
+        offered
     }
 }
 
