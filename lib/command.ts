@@ -42,14 +42,30 @@ export interface Persistence {
   readonly prefixLength?: number
 }
 
-/** How packets reach a real server: `direct-routing` is IPVS Route, `ipvsadm -g`. */
-export type ForwardingMethod = 'direct-routing'
+/**
+ * How packets reach a real server: `direct-routing` is IPVS Route, `ipvsadm -g`; `tunnelling` wraps
+ * them in packets to the server, `ipvsadm -i`.
+ */
+export type ForwardingMethod = 'direct-routing' | 'tunnelling'
+
+/** How packets are wrapped on their way to a real server. */
+export interface Tunnel {
+  /** Kind, as `ipvsadm --tun-type` names it. Default: `ipip`. */
+  readonly type?: 'ipip' | 'gue' | 'gre'
+  /** UDP port that the server decapsulates at, 1 to 65535. Needed for `gue`, refused for others. */
+  readonly port?: number
+  /**
+   * Checksum of the tunnel's own header: `csum` for `gre` and `gue`; `remcsum` for `gue`, which also
+   * leaves checksums that the sender left open to the server. Default: `nocsum`.
+   */
+  readonly checksum?: 'nocsum' | 'csum' | 'remcsum'
+}
 
 /** Identity of a real server within its service. */
 export interface ServerKey {
-  /** Address, of the service's family, as text. */
+  /** Address as text, of the service's family; with tunnelling of either. */
   readonly address: string
-  /** Port, 1 to 65535. Default, and with direct routing always: the service's port. */
+  /** Port, 1 to 65535. Default, and with direct routing and tunnelling always: the service's port. */
   readonly port?: number
 }
 
@@ -76,6 +92,8 @@ export interface ServerSpec extends ServerKey {
   readonly weight?: number
   /** Forwarding method. Default: `direct-routing`. */
   readonly forwarding?: ForwardingMethod
+  /** How packets are wrapped; only with `tunnelling`. Default: IPIP. */
+  readonly tunnel?: Tunnel
   /** Connections at which the server counts as overloaded; 0, the default, for never. */
   readonly upperThreshold?: number
   /** Connections below which an overloaded server takes new ones again; 0, the default, for 3/4 of the upper. */
@@ -108,6 +126,8 @@ export interface Settings {
   readonly expireQuiescentTemplate: boolean
   /** Whether a SYN on a finished connection is scheduled anew, 0 to 3 (`conn_reuse_mode`). Default: 1. */
   readonly connReuseMode: number
+  /** Let tunnels respect "don't fragment" and tell senders what fits (`pmtu_disc`). Default: true. */
+  readonly pmtuDisc: boolean
   /** Seconds an established TCP connection may idle, 1 to 2678400. Default: 900. */
   readonly tcpTimeoutSeconds: number
   /** Seconds a TCP connection stays in FIN_WAIT, 1 to 2678400. Default: 120. */

@@ -16,6 +16,7 @@ export type {
   ServiceSpec,
   Settings,
   SettingsPatch,
+  Tunnel,
 } from './command.js'
 export { ConfigurableDirector } from './configurable.js'
 export type { ConnectionFilter, ConnectionRow } from './connection.js'
@@ -54,6 +55,7 @@ export type {
   ServiceSnapshot,
   Statistics,
   Traffic,
+  TunnelConfiguration,
   Version,
   WaitingSnapshot,
 } from './snapshot.js'

@@ -1,5 +1,5 @@
 import { canonicalAddress, serverText, serviceText } from './address.js'
-import type { Command, ServerSpec, ServiceKey } from './command.js'
+import type { Command, ServerSpec, ServiceKey, Tunnel } from './command.js'
 import type { Configurator } from './configurator.js'
 import type { DrainOptions } from './drain.js'
 import { DirectorError } from './errors.js'
@@ -7,7 +7,12 @@ import { checked } from './options/check.js'
 import { Problems } from './options/problems.js'
 import type { ServerEdit } from './options/server.js'
 import { serverEdit, weight as weightCheck } from './options/server.js'
-import type { ServerConfiguration } from './snapshot.js'
+import type { ServerConfiguration, TunnelConfiguration } from './snapshot.js'
+
+/** The options that give a tunnel as it is configured. */
+function tunnelOptions({ type, port, checksum }: TunnelConfiguration): Tunnel {
+  return { type, checksum, ...(port !== null && { port }) }
+}
 
 /**
  * A real server of one virtual service. It is a handle: it holds no state of its own, and after the
@@ -64,9 +69,12 @@ export class RealServer {
    */
   edit(changes: ServerEdit): this {
     const edit = checked(serverEdit, changes, new Problems())
-    const { weight, forwarding, upperThreshold, lowerThreshold } = this.configuration
+    const { weight, forwarding, tunnel, upperThreshold, lowerThreshold } = this.configuration
     const now: ServerSpec = { ...this.#key(), weight, forwarding, upperThreshold, lowerThreshold }
-    this.#apply({ type: 'edit-server', service: this.service, server: { ...now, ...edit } })
+    // Another forwarding method leaves the tunnel behind.
+    const tunnels = (edit.forwarding ?? forwarding) === 'tunnelling'
+    const kept = tunnels && tunnel ? { tunnel: tunnelOptions(tunnel) } : {}
+    this.#apply({ type: 'edit-server', service: this.service, server: { ...now, ...kept, ...edit } })
     return this
   }
 

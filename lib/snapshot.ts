@@ -5,6 +5,7 @@ import type {
   Protocol,
   SchedulerFlag,
   SchedulerName,
+  Tunnel,
 } from './command.js'
 
 /** Number of a configuration and digest of its content. Directors of equal digests place new connections alike. */
@@ -66,6 +67,16 @@ export interface NamedCounter {
   readonly count: number
 }
 
+/** A tunnel as configured. */
+export interface TunnelConfiguration {
+  /** Kind. */
+  readonly type: NonNullable<Tunnel['type']>
+  /** UDP port that the server decapsulates at; null for kinds without one. */
+  readonly port: number | null
+  /** Checksum of the tunnel's own header. */
+  readonly checksum: NonNullable<Tunnel['checksum']>
+}
+
 /** A real server as configured. */
 export interface ServerConfiguration {
   /** Address. */
@@ -76,6 +87,8 @@ export interface ServerConfiguration {
   readonly weight: number
   /** Forwarding method. */
   readonly forwarding: ForwardingMethod
+  /** How packets are wrapped; null unless they are. */
+  readonly tunnel: TunnelConfiguration | null
   /** Connections at which it counts as overloaded; 0 for never. */
   readonly upperThreshold: number
   /** Connections below which it recovers; 0 for 3/4 of the upper. */

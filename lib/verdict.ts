@@ -29,6 +29,8 @@ export type HopOptions =
       readonly source?: string
       /** The neighbour's hardware address. Default: one made from the server's address. */
       readonly destination?: string
+      /** The director's own address, of the server's family, where tunnels begin. Default: one that is made up. */
+      readonly local?: string
     }
 
 /** A frame that leaves the director. */

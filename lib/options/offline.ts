@@ -1,5 +1,5 @@
 import type { FrameMeta, HopOptions } from '../verdict.js'
-import { flag, integer, object, oneOf } from './check.js'
+import { address, flag, integer, object, oneOf } from './check.js'
 import type { Check } from './check.js'
 import type { CommonOptions } from './start.js'
 import { commonFields } from './start.js'
@@ -46,7 +46,13 @@ const mac: Check<string> = (value, path, problems) => {
 }
 
 const nextHop = object<Exclude<HopOptions, string>>(
-  { interface: integer(1, 2_147_483_647), mtu: integer(68, 2_147_483_647), source: mac, destination: mac },
+  {
+    interface: integer(1, 2_147_483_647),
+    mtu: integer(68, 2_147_483_647),
+    source: mac,
+    destination: mac,
+    local: address,
+  },
   [],
 )
 

@@ -1,4 +1,4 @@
-import type { ServerKey, ServerSpec } from '../command.js'
+import type { ServerKey, ServerSpec, Tunnel } from '../command.js'
 import { integer, object, oneOf } from './check.js'
 import type { Check, Fields } from './check.js'
 import { serverKeyFields } from './key.js'
@@ -14,9 +14,19 @@ export const weight: Check<number> = integer(0, 2_147_483_647)
 
 const threshold = integer(0, 2_147_483_647)
 
+const tunnel = object<Tunnel>(
+  {
+    type: oneOf('ipip', 'gue', 'gre'),
+    port: integer(1, 65_535),
+    checksum: oneOf('nocsum', 'csum', 'remcsum'),
+  },
+  [],
+)
+
 const editFields: Fields<ServerEdit> = {
   weight,
-  forwarding: oneOf('direct-routing'),
+  forwarding: oneOf('direct-routing', 'tunnelling'),
+  tunnel,
   upperThreshold: threshold,
   lowerThreshold: threshold,
 }

@@ -13,6 +13,7 @@ export const settings: Check<SettingsPatch> = object<SettingsPatch>(
     expireNodestConn: flag,
     expireQuiescentTemplate: flag,
     connReuseMode: integer(0, 3),
+    pmtuDisc: flag,
     tcpTimeoutSeconds: seconds,
     tcpFinTimeoutSeconds: seconds,
     udpTimeoutSeconds: seconds,

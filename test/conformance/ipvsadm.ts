@@ -1,4 +1,4 @@
-import type { Command, ServerSpec, ServiceKey, ServiceSpec, SettingsPatch } from '../../lib/index.ts'
+import type { Command, ServerSpec, ServiceKey, ServiceSpec, SettingsPatch, Tunnel } from '../../lib/index.ts'
 
 /** Something the recording needs that the director does not have yet: not a failure, but said. */
 export class NotCovered extends Error {
@@ -41,7 +41,16 @@ export function parseIpvsadm(line: string): Command[] {
   }
 }
 
-const flagsWithoutValue = new Set(['-g', '-m', '-i', '-o', '-6'])
+const flagsWithoutValue = new Set([
+  '-g',
+  '-m',
+  '-i',
+  '-o',
+  '-6',
+  '--tun-nocsum',
+  '--tun-csum',
+  '--tun-remcsum',
+])
 
 function readOptions(words: readonly string[]): Map<string, string> {
   const options = new Map<string, string>()
@@ -122,12 +131,22 @@ function serverKey(options: ReadonlyMap<string, string>): ServerSpec {
 
 function serverSpec(options: ReadonlyMap<string, string>): ServerSpec {
   if (options.has('-m')) throw new NotCovered('masquerading')
-  if (options.has('-i')) throw new NotCovered('tunnels')
   return {
     ...serverKey(options),
+    ...(options.has('-i') && { forwarding: 'tunnelling', tunnel: tunnel(options) }),
     weight: Number(options.get('-w') ?? 1),
     upperThreshold: Number(options.get('-x') ?? 0),
     lowerThreshold: Number(options.get('-y') ?? 0),
+  }
+}
+
+function tunnel(options: ReadonlyMap<string, string>): Tunnel {
+  const checksum = (['csum', 'remcsum'] as const).find((name) => options.has(`--tun-${name}`))
+  const port = options.get('--tun-port')
+  return {
+    type: (options.get('--tun-type') ?? 'ipip') as NonNullable<Tunnel['type']>,
+    ...(port !== undefined && { port: Number(port) }),
+    ...(checksum && { checksum }),
   }
 }
 
@@ -137,10 +156,11 @@ const booleans = {
   schedule_icmp: 'scheduleIcmp',
   expire_nodest_conn: 'expireNodestConn',
   expire_quiescent_template: 'expireQuiescentTemplate',
+  pmtu_disc: 'pmtuDisc',
 } as const
 
 /** Settings of other forwarding methods or defences: 0, or any value that direct routing never reads. */
-const withoutEffect = new Set(['pmtu_disc', 'nat_icmp_send', 'snat_reroute', 'ignore_tunneled'])
+const withoutEffect = new Set(['nat_icmp_send', 'snat_reroute', 'ignore_tunneled'])
 
 const numbers = {
   conn_reuse_mode: 'connReuseMode',

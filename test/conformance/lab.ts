@@ -29,6 +29,7 @@ export function addNeighbour(director: OfflineDirector, address: string): void {
     mtu: serverMtu,
     source: colons(directorMac.server.toString('hex')),
     destination: colons(destination),
+    local: octets.length === 4 ? '10.1.0.1' : '2001:db8:1::1',
   })
 }
 

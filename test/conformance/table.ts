@@ -17,12 +17,15 @@ interface Row {
 export class TableWatch {
   readonly #director: OfflineDirector
   readonly #virtual: string
+  /** Whether the scenario's servers are reached by tunnels. */
+  readonly tunnels: boolean
   readonly #clients = new Set<string>()
   #before = new Map<string, Row>()
   #servers: readonly ServerRecord[] | undefined
 
-  constructor(director: OfflineDirector, { vip, vport }: Scenario) {
+  constructor(director: OfflineDirector, { vip, vport, config }: Scenario) {
     this.#director = director
+    this.tunnels = config.ipvsadm.some((line) => line.split(' ').includes('-i'))
     this.#virtual = `${canonical(vip)} ${vport}`
   }
 

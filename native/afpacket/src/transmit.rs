@@ -16,7 +16,9 @@ const ADDRESSES_LEN: usize = 12;
 /// A frame to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct OutgoingFrame<'f> {
-    /// The octets from the Ethernet header on, without the tag of `vlan`.
+    /// Octets that come first, Ethernet header included; empty where `octets` has it.
+    pub prefix: &'f [u8],
+    /// The octets from the Ethernet header on, or behind the prefix; without the tag of `vlan`.
     pub octets: &'f [u8],
     /// A VLAN tag to put in front of the Ethernet type.
     pub vlan: Option<VlanTag>,
@@ -113,7 +115,7 @@ impl Sender {
                 let parts = split(&frame);
                 if let Some(place) = places.next() {
                     let tag = if frame.vlan.is_some() { usize::from(TAG_LEN) } else { 0 };
-                    *place = frame.octets.len() + tag;
+                    *place = frame.prefix.len() + frame.octets.len() + tag;
                 }
                 parts
             });
@@ -155,12 +157,17 @@ fn open_socket(interface: u32, options: &SenderOptions) -> Result<OwnedFd, Sysca
 fn split<'f>(frame: &OutgoingFrame<'f>) -> Parts<'f> {
     let Some(tag) = frame.vlan else {
         let header = frame.vnet.emit();
-        return Parts { header, addresses: &[], tag: None, rest: frame.octets };
+        return Parts { header, addresses: &[], tag: None, rest: [frame.prefix, frame.octets] };
     };
     let header = frame.vnet.shifted(TAG_LEN).emit();
-    let at = ADDRESSES_LEN.min(frame.octets.len());
-    let (addresses, rest) = frame.octets.split_at(at);
-    Parts { header, addresses, tag: Some(tag.octets()), rest }
+    let (first, second) = if frame.prefix.is_empty() {
+        (frame.octets, &[][..])
+    } else {
+        (frame.prefix, frame.octets)
+    };
+    let at = ADDRESSES_LEN.min(first.len());
+    let (addresses, rest) = first.split_at(at);
+    Parts { header, addresses, tag: Some(tag.octets()), rest: [rest, second] }
 }
 
 /// Offers a batch until every frame is taken or refused. `send_from` returns how many frames from
@@ -249,6 +256,7 @@ mod tests {
     fn a_tag_goes_in_behind_the_addresses() {
         let octets: Vec<u8> = (0..20).collect();
         let frame = OutgoingFrame {
+            prefix: &[],
             octets: &octets,
             vlan: Some(VlanTag::new(7)),
             vnet: VnetHeader::default(),
@@ -256,6 +264,10 @@ mod tests {
         let parts = split(&frame);
         assert_eq!(parts.addresses, &octets[..12]);
         assert_eq!(parts.tag, Some([0x81, 0, 0, 7]));
-        assert_eq!(parts.rest, &octets[12..]);
+        assert_eq!(parts.rest, [&octets[12..], &[]]);
+        let (prefix, octets) = octets.split_at(14);
+        let parts = split(&OutgoingFrame { prefix, octets, ..frame });
+        assert_eq!((parts.addresses, parts.tag), (&prefix[..12], Some([0x81, 0, 0, 7])));
+        assert_eq!(parts.rest, [&prefix[12..], octets]);
     }
 }

@@ -1,10 +1,9 @@
 //! The configuration as JavaScript reads it.
 
-use engine::command::{ForwardingMethod, MarkMatch, ServiceSpec};
+use engine::command::{MarkMatch, ServerSpec, ServiceSpec};
 use engine::configuration::{Configuration, Mark, Server, Service, Settings};
 use engine::snapshot::Version;
 use serde::Serialize;
-use std::net::IpAddr;
 
 /// The whole configuration.
 #[derive(Debug, Serialize)]
@@ -19,18 +18,7 @@ pub(crate) struct BindingConfiguration<'a> {
 struct BindingService<'a> {
     #[serde(flatten)]
     spec: &'a ServiceSpec,
-    servers: Vec<BindingServer>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BindingServer {
-    address: IpAddr,
-    port: u16,
-    weight: u32,
-    forwarding: ForwardingMethod,
-    upper_threshold: u32,
-    lower_threshold: u32,
+    servers: Vec<ServerSpec>,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,15 +40,7 @@ impl<'a> From<&'a Configuration> for BindingConfiguration<'a> {
 
 impl<'a> From<&'a Service> for BindingService<'a> {
     fn from(service: &'a Service) -> Self {
-        Self { spec: &service.spec, servers: service.servers.iter().map(Into::into).collect() }
-    }
-}
-
-impl From<&Server> for BindingServer {
-    fn from(server: &Server) -> Self {
-        let Server { address, port, weight, forwarding, upper_threshold, lower_threshold, .. } =
-            *server;
-        Self { address, port, weight, forwarding, upper_threshold, lower_threshold }
+        Self { spec: &service.spec, servers: service.servers.iter().map(Server::spec).collect() }
     }
 }
 

@@ -33,9 +33,18 @@ pub(crate) struct BindingNextHop {
     mtu: Option<u32>,
     source: Option<String>,
     destination: Option<String>,
+    local: Option<IpAddr>,
 }
 
 impl BindingHop {
+    /// The director's own address on the way, where it is stated.
+    pub(crate) const fn local(&self) -> Option<IpAddr> {
+        match self {
+            Self::State(_) => None,
+            Self::Next(next) => next.local,
+        }
+    }
+
     /// The way to the server at `address`; what is not stated is assumed.
     pub(crate) fn resolve(self, address: IpAddr) -> Result<Hop, Refusal> {
         let assumed = assumed(address);

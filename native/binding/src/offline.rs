@@ -135,7 +135,11 @@ impl BindingOfflineDirector {
         let address: IpAddr = address.parse().map_err(|_| {
             Refusal::new("invalid-address", format!("{address:?} is not an IP address"))
         })?;
-        self.director.set_hop(address, from_json::<BindingHop>(hop)?.resolve(address)?);
+        let hop = from_json::<BindingHop>(hop)?;
+        if let Some(local) = hop.local() {
+            self.director.set_source(address, local);
+        }
+        self.director.set_hop(address, hop.resolve(address)?);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The ways to the real servers, as the packet path sees them: an immutable table, indexed by
 //! [`ServerId`], that workers swap between batches.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use engine::frame::InterfaceId;
 use engine::hop::{Hop, Hops, NextHop, ServerId};
@@ -11,13 +11,14 @@ use wire::ethernet::MacAddress;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HopTable {
     hops: Vec<Hop>,
+    sources: Vec<Option<IpAddr>>,
 }
 
 impl HopTable {
     /// An empty table: every server is unreachable.
     #[must_use]
     pub const fn new() -> Self {
-        Self { hops: Vec::new() }
+        Self { hops: Vec::new(), sources: Vec::new() }
     }
 
     /// States the way to `server`. Servers never stated are unreachable.
@@ -27,6 +28,15 @@ impl HopTable {
             self.hops.resize(index + 1, Hop::Unreachable);
         }
         self.hops[index] = hop;
+    }
+
+    /// States the director's own address on the way to `server`, for tunnels to it.
+    pub fn set_source(&mut self, server: ServerId, source: Option<IpAddr>) {
+        let index = index(server);
+        if index >= self.sources.len() {
+            self.sources.resize(index + 1, None);
+        }
+        self.sources[index] = source;
     }
 
     /// The interfaces that frames to ready servers leave by; each may come up several times.
@@ -41,6 +51,10 @@ impl HopTable {
 impl Hops for HopTable {
     fn hop(&self, server: ServerId) -> Hop {
         self.hops.get(index(server)).copied().unwrap_or(Hop::Unreachable)
+    }
+
+    fn source(&self, server: ServerId) -> Option<IpAddr> {
+        self.sources.get(index(server)).copied().flatten()
     }
 }
 
@@ -78,6 +92,16 @@ pub fn assumed(address: IpAddr) -> NextHop {
         mtu: 1500,
         source: MacAddress([0x02, 0, 0, 0, 0, 1]),
         destination: MacAddress([0x02, family, a, b, c, d]),
+    }
+}
+
+/// The director's own address made up for tunnels to `server`, where nothing else is stated: the
+/// IPv4 dummy address (RFC 7600), and one of the IPv6 discard prefix (RFC 6666).
+#[must_use]
+pub const fn assumed_source(server: IpAddr) -> IpAddr {
+    match server {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 0, 8)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 8)),
     }
 }
 

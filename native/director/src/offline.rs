@@ -24,7 +24,7 @@ use crate::event::Event;
 use crate::forget::Forgetting;
 use crate::hops::{self, HopTable};
 use crate::pending::{Pending, PendingLimits};
-use crate::port::{Offload, Outgoing};
+use crate::port::{Offload, Outgoing, part};
 
 pub use replay::ReplayError;
 
@@ -76,6 +76,7 @@ pub struct OfflineDirector {
     now: Instant,
     hops: HopTable,
     stated: HashMap<IpAddr, Hop>,
+    sources: HashMap<IpAddr, IpAddr>,
     outputs: Outputs,
     pending: Pending,
     released: Vec<OfflineFrame>,
@@ -95,6 +96,7 @@ impl OfflineDirector {
             now: Instant::ZERO,
             hops: HopTable::new(),
             stated: HashMap::new(),
+            sources: HashMap::new(),
             outputs: Outputs::default(),
             pending: Pending::new(PendingLimits::default()),
             released: Vec::new(),
@@ -127,6 +129,9 @@ impl OfflineDirector {
         let mut result = self.describe(verdict);
         if let Verdict::Forward { egress, length, .. } = verdict {
             octets.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            self.put_out(&mut result, &octets, egress, meta.vlan);
+        } else if let Verdict::Encapsulate { egress, from, end, .. } = verdict {
+            let octets = [outputs.prefix().octets(), part(&octets, from, end)].concat();
             self.put_out(&mut result, &octets, egress, meta.vlan);
         }
         for frame in outputs.frames() {
@@ -177,6 +182,13 @@ impl OfflineDirector {
         self.build_hops();
     }
 
+    /// States the director's own address for tunnels to the servers at `address`, in place of the
+    /// one that is assumed ([`hops::assumed_source`]). One of the other family leads nowhere.
+    pub fn set_source(&mut self, address: IpAddr, source: IpAddr) {
+        self.sources.insert(address, source);
+        self.build_hops();
+    }
+
     /// Takes the frames that left because their neighbour became known, oldest first.
     pub fn take_released(&mut self) -> Vec<OfflineFrame> {
         std::mem::take(&mut self.released)
@@ -217,9 +229,9 @@ impl OfflineDirector {
 
     fn describe(&self, verdict: Verdict) -> OfflineResult {
         let (verdict, reason, server) = match verdict {
-            Verdict::Forward { server, .. } | Verdict::ForwardFragments { server } => {
-                ("forward", None, Some(server))
-            }
+            Verdict::Forward { server, .. }
+            | Verdict::Encapsulate { server, .. }
+            | Verdict::ForwardFragments { server } => ("forward", None, Some(server)),
             Verdict::Hold => ("hold", None, None),
             Verdict::Reply(reason) => ("reply", Some(reason.name()), None),
             Verdict::Pass(reason) => ("pass", Some(reason.name()), None),
@@ -249,13 +261,16 @@ impl OfflineDirector {
     }
 
     fn build_hops(&mut self) {
-        let Self { hops, stated, configuration, pending, released, .. } = self;
+        let Self { hops, stated, sources, configuration, pending, released, .. } = self;
         let hop = |address: IpAddr| {
             stated.get(&address).copied().unwrap_or_else(|| Hop::Ready(hops::assumed(address)))
         };
-        *hops = configured::servers(configuration)
-            .map(|(server, address)| (server, hop(address)))
-            .collect();
+        *hops = HopTable::new();
+        for (server, address) in configured::servers(configuration) {
+            let source = sources.get(&address).copied();
+            hops.set(server, hop(address));
+            hops.set_source(server, Some(source.unwrap_or_else(|| hops::assumed_source(address))));
+        }
         pending.release(hops, |frame| {
             let Outgoing { interface, octets, vlan, .. } = frame;
             released.push(OfflineFrame { frame: octets.to_vec(), interface: interface.0, vlan });

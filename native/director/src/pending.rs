@@ -110,6 +110,19 @@ impl Pending {
         offload: Offload,
         now: Instant,
     ) {
+        self.push_parts(server, [&[], octets], vlan, offload, now);
+    }
+
+    /// As [`Self::push`], of a frame that lies in two parts.
+    pub fn push_parts(
+        &mut self,
+        server: ServerId,
+        parts: [&[u8]; 2],
+        vlan: Option<u16>,
+        offload: Offload,
+        now: Instant,
+    ) {
+        let octets: usize = parts.iter().map(|part| part.len()).sum();
         let place = index(server);
         if place >= self.per_server.len() {
             self.per_server.resize(place + 1, 0);
@@ -117,19 +130,19 @@ impl Pending {
         let waiting_for_server = self.per_server.get(place).copied().unwrap_or_default();
         if waiting_for_server >= self.limits.frames_per_server
             || self.waiting.len() >= self.limits.frames
-            || self.octets + octets.len() > self.limits.octets
+            || self.octets + octets > self.limits.octets
         {
             self.counters.full.0 += 1;
             return;
         }
         self.counters.queued.0 += 1;
-        self.octets += octets.len();
+        self.octets += octets;
         if let Some(count) = self.per_server.get_mut(place) {
             *count += 1;
         }
         let mut copy = self.spare.pop().unwrap_or_default();
         copy.clear();
-        copy.extend_from_slice(octets);
+        parts.iter().for_each(|part| copy.extend_from_slice(part));
         let until = now + self.limits.patience;
         self.waiting.push_back(Waiting { server, until, octets: copy, vlan, offload });
     }

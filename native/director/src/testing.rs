@@ -45,6 +45,7 @@ pub(crate) const fn add_server(port: u16, last: u8) -> Command {
             key: server(last),
             weight: 1,
             forwarding: ForwardingMethod::DirectRouting,
+            tunnel: None,
             upper_threshold: 0,
             lower_threshold: 0,
         },

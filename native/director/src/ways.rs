@@ -29,6 +29,8 @@ pub(crate) enum Route {
         mtu: u32,
         /// The interface's hardware address.
         source: MacAddress,
+        /// The host's own address on this way, where tunnels begin.
+        local: Option<IpAddr>,
     },
     /// The address is the host's own.
     Local,
@@ -69,9 +71,17 @@ impl Way {
             (Route::None, _) => Hop::Unreachable,
             (Route::Via { .. }, _) if self.failed => Hop::Unreachable,
             (Route::Via { mtu, .. }, None) => Hop::Resolving { mtu },
-            (Route::Via { interface, mtu, source }, Some(destination)) => {
+            (Route::Via { interface, mtu, source, .. }, Some(destination)) => {
                 Hop::Ready(NextHop { interface, mtu, source, destination })
             }
+        }
+    }
+
+    /// The host's own address on the way.
+    const fn source(&self) -> Option<IpAddr> {
+        match self.route {
+            Route::Via { local, .. } => local,
+            Route::Local | Route::None => None,
         }
     }
 
@@ -177,8 +187,13 @@ impl Ways {
 
     /// The ways as the packet path reads them.
     pub(crate) fn table(&self) -> HopTable {
-        let hop = |address| self.ways.get(address).map_or(Hop::Unreachable, Way::hop);
-        self.servers.iter().map(|(server, address)| (*server, hop(address))).collect()
+        let mut table = HopTable::new();
+        for (server, address) in &self.servers {
+            let way = self.ways.get(address);
+            table.set(*server, way.map_or(Hop::Unreachable, Way::hop));
+            table.set_source(*server, way.and_then(Way::source));
+        }
+        table
     }
 
     /// The way to each address, in the order of addresses.
@@ -209,7 +224,7 @@ mod tests {
     const LINK: InterfaceId = InterfaceId(3);
 
     fn via(interface: InterfaceId) -> Route {
-        Route::Via { interface, mtu: 1500, source: MacAddress([2; 6]) }
+        Route::Via { interface, mtu: 1500, source: MacAddress([2; 6]), local: None }
     }
 
     fn address() -> IpAddr {
@@ -289,7 +304,8 @@ mod tests {
     fn a_route_change_is_followed() {
         let mut ways = one_way();
         ways.handle_neighbour(LINK, address(), Neighbour::Known(MAC));
-        let smaller = Route::Via { interface: LINK, mtu: 1400, source: MacAddress([2; 6]) };
+        let smaller =
+            Route::Via { interface: LINK, mtu: 1400, source: MacAddress([2; 6]), local: None };
         assert!(ways.check_routes(|_| smaller));
         assert_eq!(ready_with(&ways), Some(MAC), "the neighbour stays on the same link");
         assert!(!ways.check_routes(|_| smaller));

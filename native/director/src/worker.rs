@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use engine::configuration::Configuration;
-use engine::frame::{InterfaceId, Outputs};
+use engine::frame::{InterfaceId, Outputs, Prefix};
 use engine::hop::Egress;
 use engine::time::Instant;
 use engine::verdict::Verdict;
@@ -23,7 +23,7 @@ use crate::events::EventSender;
 use crate::fast_path::FastFlows;
 use crate::hops::HopTable;
 use crate::pending::{Pending, PendingLimits};
-use crate::port::{Disposition, Offload, Outgoing, PacketPort, Received};
+use crate::port::{Disposition, Offload, Outgoing, PacketPort, Received, part};
 use crate::query::{Query, WorkerStatistics};
 
 /// Frames of one batch at most.
@@ -159,7 +159,7 @@ impl<P: PacketPort> Worker<P> {
                 return Disposition::Done;
             }
             let verdict = engine.process(frame.octets, &frame.meta, now, &**hops, outputs);
-            dispose(verdict, &frame, pending, now)
+            dispose(verdict, &frame, outputs.prefix(), pending, now)
         })?;
         self.send_outputs(now);
         Ok(handled)
@@ -279,20 +279,32 @@ impl<P: PacketPort> Worker<P> {
 fn dispose(
     verdict: Verdict,
     frame: &Received<'_>,
+    prefix: &Prefix,
     pending: &mut Pending,
     now: Instant,
 ) -> Disposition {
-    let Verdict::Forward { egress, length, .. } = verdict else {
-        return Disposition::Done;
-    };
-    match egress {
-        Egress::Interface(interface) => Disposition::Send { interface, length },
-        Egress::Neighbour(server) => {
-            let end = usize::try_from(length).unwrap_or(usize::MAX);
-            let octets = frame.octets.get(..end).unwrap_or(frame.octets);
+    match verdict {
+        Verdict::Forward { egress: Egress::Interface(interface), length, .. } => {
+            Disposition::Send { interface, length }
+        }
+        Verdict::Forward { egress: Egress::Neighbour(server), length, .. } => {
+            let octets = part(frame.octets, 0, length);
             pending.push(server, octets, frame.meta.vlan, frame.offload, now);
             Disposition::Done
         }
+        Verdict::Encapsulate { egress: Egress::Interface(interface), from, end, .. } => {
+            Disposition::SendBehind { interface, prefix: *prefix, from, end }
+        }
+        Verdict::Encapsulate { egress: Egress::Neighbour(server), from, end, .. } => {
+            let parts = [prefix.octets(), part(frame.octets, from, end)];
+            pending.push_parts(server, parts, frame.meta.vlan, Offload::default(), now);
+            Disposition::Done
+        }
+        Verdict::ForwardFragments { .. }
+        | Verdict::Hold
+        | Verdict::Reply(_)
+        | Verdict::Pass(_)
+        | Verdict::Drop(_) => Disposition::Done,
     }
 }
 

@@ -52,6 +52,7 @@ fn add_server(server: u8) -> Command {
             key: key(server),
             weight: 1,
             forwarding: ForwardingMethod::DirectRouting,
+            tunnel: None,
             upper_threshold: 0,
             lower_threshold: 0,
         },

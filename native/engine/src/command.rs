@@ -4,6 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+mod tunnel;
+
+pub use tunnel::{Tunnel, TunnelChecksum, TunnelKind};
+
 /// Transport protocol of a virtual service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -139,7 +143,7 @@ pub struct ServiceSpec {
 pub struct ServerKey {
     /// Address.
     pub address: IpAddr,
-    /// Port; the service's port when absent. Direct routing always uses the service's port.
+    /// Port; the service's port when absent. Direct routing and tunnels always use the service's.
     #[cfg_attr(feature = "serde", serde(default))]
     pub port: Option<u16>,
 }
@@ -152,6 +156,8 @@ pub enum ForwardingMethod {
     /// The packet as it is, to the server's hardware address (IPVS: Route, `-g`).
     #[default]
     DirectRouting,
+    /// The packet as it is inside a packet to the server (IPVS: Tunnel, `-i`).
+    Tunnelling,
 }
 
 /// Everything that can be said about a real server.
@@ -168,6 +174,9 @@ pub struct ServerSpec {
     /// Forwarding method; direct routing by default.
     #[cfg_attr(feature = "serde", serde(default))]
     pub forwarding: ForwardingMethod,
+    /// How packets are wrapped; only with tunnelling, and IPIP when absent there.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub tunnel: Option<Tunnel>,
     /// Connections at which the server counts as overloaded; 0 for never.
     #[cfg_attr(feature = "serde", serde(default))]
     pub upper_threshold: u32,
@@ -216,6 +225,8 @@ pub struct SettingsPatch {
     pub expire_quiescent_template: Option<bool>,
     /// Whether a SYN on a finished connection is scheduled anew, 0..=3 (`conn_reuse_mode`).
     pub conn_reuse_mode: Option<u8>,
+    /// Let tunnels respect "don't fragment" and tell senders what fits (`pmtu_disc`).
+    pub pmtu_disc: Option<bool>,
     /// Seconds an established TCP connection may idle, 1..=2678400 (`ipvsadm --set`).
     pub tcp_timeout_seconds: Option<u32>,
     /// Seconds a TCP connection stays in FIN_WAIT, 1..=2678400 (`ipvsadm --set`).

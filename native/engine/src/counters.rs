@@ -29,7 +29,9 @@ impl VerdictCounters {
     /// Counts one verdict.
     pub(crate) fn count(&mut self, verdict: Verdict) {
         let counter = match verdict {
-            Verdict::Forward { .. } | Verdict::ForwardFragments { .. } => Some(&mut self.forwarded),
+            Verdict::Forward { .. }
+            | Verdict::Encapsulate { .. }
+            | Verdict::ForwardFragments { .. } => Some(&mut self.forwarded),
             Verdict::Hold => Some(&mut self.held),
             Verdict::Reply(reason) => self.replied.get_mut(reason as usize),
             Verdict::Pass(reason) => self.passed.get_mut(reason as usize),

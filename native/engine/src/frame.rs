@@ -1,6 +1,7 @@
 //! What the port knows about a frame beside its bytes, and the frames the engine makes itself.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use crate::hop::Egress;
@@ -61,19 +62,74 @@ pub struct OutputFrame {
     pub vlan: Option<u16>,
 }
 
-/// Frames the engine made itself (ICMP replies, fragments). Reused: cleared by the caller once the
-/// frames are sent, so that a steady state allocates nothing.
+/// Octets of the longest [`Prefix`]: Ethernet with two VLAN tags, IPv6, UDP, and GUE with remote
+/// checksum offload.
+const PREFIX_MAX: usize = 22 + 40 + 8 + 12;
+
+/// What goes in front of a received packet that is sent inside another: Ethernet header, outer IP
+/// header, header of the tunnel.
+#[derive(Clone, Copy)]
+pub struct Prefix {
+    octets: [u8; PREFIX_MAX],
+    length: u8,
+}
+
+impl Prefix {
+    /// The octets.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        self.octets.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// Room for `length` octets, to be filled in; none where so many never fit.
+    pub(crate) fn room(&mut self, length: usize) -> Option<&mut [u8]> {
+        let room = self.octets.get_mut(..length)?;
+        self.length = u8::try_from(length).ok()?;
+        Some(room)
+    }
+}
+
+impl Default for Prefix {
+    fn default() -> Self {
+        Self { octets: [0; PREFIX_MAX], length: 0 }
+    }
+}
+
+impl PartialEq for Prefix {
+    fn eq(&self, other: &Self) -> bool {
+        self.octets() == other.octets()
+    }
+}
+
+impl Eq for Prefix {}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Prefix").field(&self.octets()).finish()
+    }
+}
+
+/// Frames the engine made itself (ICMP replies, fragments, segments), and the prefix of the frame
+/// judged last. Reused: cleared by the caller once the frames are sent, so that a steady state
+/// allocates nothing.
 #[derive(Debug, Default)]
 pub struct Outputs {
     bytes: Vec<u8>,
     frames: Vec<OutputFrame>,
+    prefix: Prefix,
+    scratch: Vec<u8>,
 }
 
 impl Outputs {
     /// An empty store with room for a batch.
     #[must_use]
     pub fn with_capacity(octets: usize, frames: usize) -> Self {
-        Self { bytes: Vec::with_capacity(octets), frames: Vec::with_capacity(frames) }
+        Self {
+            bytes: Vec::with_capacity(octets),
+            frames: Vec::with_capacity(frames),
+            prefix: Prefix::default(),
+            scratch: Vec::new(),
+        }
     }
 
     /// Forgets all frames, keeping the memory.
@@ -86,6 +142,27 @@ impl Outputs {
     #[must_use]
     pub fn frames(&self) -> &[OutputFrame] {
         &self.frames
+    }
+
+    /// What goes in front of the packet after [`Verdict::Encapsulate`]; overwritten by the next.
+    ///
+    /// [`Verdict::Encapsulate`]: crate::verdict::Verdict::Encapsulate
+    #[must_use]
+    pub const fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
+    pub(crate) const fn prefix_mut(&mut self) -> &mut Prefix {
+        &mut self.prefix
+    }
+
+    /// Memory for what is not sent as it is; given back with [`Self::keep_scratch`].
+    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.scratch)
+    }
+
+    pub(crate) fn keep_scratch(&mut self, scratch: Vec<u8>) {
+        self.scratch = scratch;
     }
 
     /// The octets of `frame`.

@@ -1,5 +1,7 @@
 //! Where frames leave: the routes and neighbours of the real servers, kept by the caller.
 
+use core::net::IpAddr;
+
 use wire::ethernet::MacAddress;
 
 use crate::frame::InterfaceId;
@@ -39,10 +41,26 @@ pub enum Hop {
     Local,
 }
 
+impl Hop {
+    /// Largest IP packet, in octets, that fits; 0 where nothing goes.
+    pub(crate) fn mtu(self) -> usize {
+        match self {
+            Self::Ready(NextHop { mtu, .. }) | Self::Resolving { mtu } => {
+                usize::try_from(mtu).unwrap_or(usize::MAX)
+            }
+            Self::Unreachable | Self::Local => 0,
+        }
+    }
+}
+
 /// The caller's table of ways to the real servers.
 pub trait Hops {
     /// The way to `server`, now. Called once a forwarded frame: it must be an index, not a search.
     fn hop(&self, server: ServerId) -> Hop;
+
+    /// The director's own address on the way to `server`, of the family of the server's address:
+    /// where a tunnel to it begins. None where there is none. Asked for tunnelled frames only.
+    fn source(&self, server: ServerId) -> Option<IpAddr>;
 }
 
 /// Where a frame leaves.

@@ -27,6 +27,7 @@ mod forward;
 mod fragment;
 pub mod frame;
 pub mod hop;
+mod identification;
 mod packet;
 mod rate_limit;
 mod reply;

@@ -6,6 +6,9 @@ use crate::frame::{ChecksumState, FrameMeta};
 
 /// Offset of the data-offset field in a TCP header (RFC 9293 §3.1).
 const TCP_DATA_OFFSET: usize = 12;
+/// Offsets of the checksum fields (RFC 9293 §3.1, RFC 768).
+const TCP_CHECKSUM: usize = 16;
+const UDP_CHECKSUM: usize = 6;
 
 /// A frame, what its headers say, and what the port knows beside.
 #[derive(Debug)]
@@ -46,6 +49,12 @@ impl Packet<'_> {
             return self.length().min(longest as u64);
         }
         let Some(segmentation) = self.meta.segmentation else { return self.length() };
+        let headers = self.headers_length() as u64;
+        (headers + u64::from(segmentation.segment_size)).min(self.length())
+    }
+
+    /// Octets of IP and transport header: what each segment of a frame for several repeats.
+    pub(crate) fn headers_length(&self) -> usize {
         let transport_header = match self.ip.upper {
             Upper::Tcp { .. } => {
                 let offset = self.frame.get(self.ip.l4 + TCP_DATA_OFFSET).copied().unwrap_or(0x50);
@@ -53,8 +62,25 @@ impl Packet<'_> {
             }
             _ => wire::udp::HEADER_LEN,
         };
-        let headers = (self.ip.l4 - self.ip.l3 + transport_header) as u64;
-        (headers + u64::from(segmentation.segment_size)).min(self.length())
+        self.ip.l4 - self.ip.l3 + transport_header
+    }
+
+    /// The octet of DSCP and ECN.
+    pub(crate) fn traffic_class(&self) -> u8 {
+        if self.is_ipv4() {
+            wire::ipv4::Packet::new_unchecked(self.octets()).traffic_class()
+        } else {
+            wire::ipv6::Packet::new_unchecked(self.octets()).traffic_class()
+        }
+    }
+
+    /// Takes one off TTL or hop limit (RFC 791 §3.1, RFC 8200 §3).
+    pub(crate) fn age(&mut self) {
+        if self.is_ipv4() {
+            wire::ipv4::decrement_ttl(self.octets_mut());
+        } else {
+            wire::ipv6::decrement_hop_limit(self.octets_mut());
+        }
     }
 
     pub(crate) const fn is_ipv4(&self) -> bool {
@@ -68,5 +94,27 @@ impl Packet<'_> {
 
     pub(crate) fn checksum_is_partial(&self) -> bool {
         self.meta.checksum == ChecksumState::Partial
+    }
+
+    /// Where the transport checksum lies behind the transport header's start.
+    pub(crate) const fn checksum_offset(&self) -> Option<usize> {
+        match self.ip.upper {
+            Upper::Tcp { .. } => Some(TCP_CHECKSUM),
+            Upper::Udp { .. } => Some(UDP_CHECKSUM),
+            _ => None,
+        }
+    }
+
+    /// Completes a checksum that was left to the device: the field holds the pseudo-header sum.
+    pub(crate) fn complete_checksum(&mut self) {
+        if !self.checksum_is_partial() {
+            return;
+        }
+        let (Some(at), l4, end) = (self.checksum_offset(), self.ip.l4, self.ip.end) else { return };
+        let Some(segment) = self.frame.get_mut(l4..end) else { return };
+        let checksum = wire::udp::sent_checksum(wire::checksum::of(segment)).to_be_bytes();
+        if let Some(field) = segment.get_mut(at..at + 2) {
+            field.copy_from_slice(&checksum);
+        }
     }
 }

@@ -112,14 +112,13 @@ fn ipv4_error(
     let quoted = packet.octets();
     let payload_len = icmpv4::error_len(quoted.len());
     let type_of_service = quoted.get(1).copied().unwrap_or(0);
-    *answers.identification = answers.identification.wrapping_add(1);
     let header = ipv4::Repr {
         source,
         destination,
         protocol: protocol::ICMPV4,
         hop_limit: HOP_LIMIT,
         traffic_class: (type_of_service & TYPE_OF_SERVICE) | INTERNETWORK_CONTROL,
-        identification: *answers.identification,
+        identification: answers.identification.ipv4(),
         dont_fragment: false,
         payload_len,
     };

@@ -103,6 +103,12 @@ reasons! {
         FragmentLimit => "fragment-limit",
         /// One of many packets that would have made connections (`dropPacket`).
         Defence => "defence",
+        /// No address of the director's own to begin a tunnel at.
+        NoTunnelSource => "no-tunnel-source",
+        /// The way's MTU leaves too little room inside the tunnel.
+        TunnelMtu => "tunnel-mtu",
+        /// A frame for several segments that cannot be cut into them.
+        BadSegmentation => "bad-segmentation",
         /// ICMP errors are rate-limited and the limit was reached.
         IcmpRateLimit => "icmp-rate-limit",
     }
@@ -136,7 +142,19 @@ pub enum Verdict {
         /// Octets of the frame that go out, from its start (Ethernet padding is left behind).
         length: u32,
     },
-    /// The packet goes to this server as the frames appended to the outputs (IPv4 fragments).
+    /// The packet goes to this server inside another: in front of it comes the prefix that the
+    /// outputs hold, in place of its Ethernet header.
+    Encapsulate {
+        /// The real server.
+        server: ServerId,
+        /// Where the frame leaves.
+        egress: Egress,
+        /// Where in the frame the packet begins.
+        from: u32,
+        /// Where in the frame it ends.
+        end: u32,
+    },
+    /// The packet goes to this server as the frames appended to the outputs (fragments, segments).
     ForwardFragments {
         /// The real server.
         server: ServerId,

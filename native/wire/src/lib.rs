@@ -21,6 +21,8 @@ pub mod checksum;
 pub mod dissect;
 pub mod ethernet;
 mod field;
+pub mod gre;
+pub mod gue;
 pub mod icmpv4;
 pub mod icmpv6;
 pub mod ipv4;

@@ -4,14 +4,20 @@
 pub const HOP_BY_HOP: u8 = 0;
 /// ICMP for IPv4.
 pub const ICMPV4: u8 = 1;
+/// IPv4 in IP (RFC 2003).
+pub const IPV4: u8 = 4;
 /// TCP.
 pub const TCP: u8 = 6;
 /// UDP.
 pub const UDP: u8 = 17;
+/// IPv6 in IP (RFC 2473, RFC 4213).
+pub const IPV6: u8 = 41;
 /// IPv6 routing header (RFC 8200 §4.4).
 pub const ROUTING: u8 = 43;
 /// IPv6 fragment header (RFC 8200 §4.5).
 pub const FRAGMENT: u8 = 44;
+/// Generic routing encapsulation (RFC 2784).
+pub const GRE: u8 = 47;
 /// Encapsulating security payload.
 pub const ESP: u8 = 50;
 /// Authentication header (RFC 4302).

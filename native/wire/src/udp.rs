@@ -92,6 +92,40 @@ impl<T: AsRef<[u8]> + AsMut<[u8]>> Packet<T> {
     }
 }
 
+/// A header without a checksum, to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repr {
+    /// The source port.
+    pub source_port: u16,
+    /// The destination port.
+    pub destination_port: u16,
+    /// Octets behind the header, at most 65527.
+    pub payload_len: usize,
+}
+
+impl Repr {
+    /// Writes the header with the checksum 0, which means none, and returns the room behind it;
+    /// `None`, with nothing written, if `out` is too short or the payload too long.
+    #[must_use]
+    pub fn emit<'a>(&self, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        let length = u16::try_from(self.payload_len.checked_add(HEADER_LEN)?).ok()?;
+        let (header, rest) = out.split_at_mut_checked(HEADER_LEN)?;
+        let mut packet = Packet::new_unchecked(header);
+        packet.set_source_port(self.source_port);
+        packet.set_destination_port(self.destination_port);
+        packet.set_length(length);
+        packet.set_checksum(0);
+        Some(rest)
+    }
+}
+
+/// A checksum as it goes into the header: a computed 0 is sent as all ones (RFC 768).
+#[inline]
+#[must_use]
+pub const fn sent_checksum(computed: u16) -> u16 {
+    if computed == 0 { 0xffff } else { computed }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -63,6 +63,7 @@ export function service(
       port,
       weight,
       forwarding: 'direct-routing',
+      tunnel: null,
       upperThreshold: 0,
       lowerThreshold: 0,
       activeConnections: active,

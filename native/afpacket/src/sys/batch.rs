@@ -8,8 +8,8 @@ use super::check;
 
 /// Frames one call takes at most.
 pub(crate) const CAPACITY: usize = 64;
-/// Parts of a frame: virtio-net header, frame; or header, addresses, VLAN tag, rest.
-const PARTS: usize = 4;
+/// Parts of a frame: virtio-net header, frame; or header, addresses, VLAN tag, rest, payload.
+const PARTS: usize = 5;
 
 /// A frame in its parts, in the order they go out. Empty parts are left out.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Parts<'f> {
     pub(crate) header: [u8; 10],
     pub(crate) addresses: &'f [u8],
     pub(crate) tag: Option<[u8; 4]>,
-    pub(crate) rest: &'f [u8],
+    pub(crate) rest: [&'f [u8]; 2],
 }
 
 /// Room for the descriptions of one batch; made once, filled again for each batch.
@@ -64,7 +64,8 @@ impl Outbox {
             *prefix = (parts.header, parts.tag.unwrap_or_default());
             let tag = if parts.tag.is_some() { prefix.1.as_slice() } else { &[] };
             let mut used = 0;
-            for part in [prefix.0.as_slice(), parts.addresses, tag, parts.rest] {
+            let [rest, payload] = parts.rest;
+            for part in [prefix.0.as_slice(), parts.addresses, tag, rest, payload] {
                 if let Some(vector) = vectors.get_mut(used).filter(|_| !part.is_empty()) {
                     vector.iov_base = part.as_ptr().cast_mut().cast::<libc::c_void>();
                     vector.iov_len = part.len();

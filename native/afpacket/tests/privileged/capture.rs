@@ -31,7 +31,8 @@ pub(crate) fn sender(namespace: &Namespace, interface: &str) -> Sender {
 
 /// Sends plain frames and insists that the kernel takes them all.
 pub(crate) fn send(sender: &mut Sender, frames: &[Vec<u8>]) {
-    let plain = |octets| OutgoingFrame { octets, vlan: None, vnet: VnetHeader::default() };
+    let plain =
+        |octets| OutgoingFrame { prefix: &[], octets, vlan: None, vnet: VnetHeader::default() };
     let sent = sender.send(frames.iter().map(|frame| plain(frame.as_slice())));
     assert_eq!(sent.taken, frames.len() as u64, "{sent:?}");
 }

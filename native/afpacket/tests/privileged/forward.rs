@@ -35,7 +35,7 @@ fn pass(socket: &mut PacketSocket, sender: &mut Sender, seen: &mut Seen) {
         seen.partial_checksums += u64::from(meta.vnet.checksum.is_some());
         seen.segmented += u64::from(meta.vnet.segmentation.is_some());
         seen.longest = seen.longest.max(octets.len());
-        Some(OutgoingFrame { octets, vlan: meta.vlan, vnet: meta.vnet })
+        Some(OutgoingFrame { prefix: &[], octets, vlan: meta.vlan, vnet: meta.vnet })
     });
     let sent = sender.send(frames);
     seen.lost += sent.lost();

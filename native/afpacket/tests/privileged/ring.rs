@@ -109,6 +109,7 @@ fn an_interface_that_goes_down_is_reported_and_comes_back() {
         let mut back = sender(&lab.here, "near");
         let frame = udp_frame(MACS, CLIENT, SERVICE);
         let plain = afpacket::OutgoingFrame {
+            prefix: &[],
             octets: &frame,
             vlan: None,
             vnet: afpacket::vnet::VnetHeader::default(),
@@ -135,6 +136,7 @@ fn an_interface_that_is_deleted_is_gone() {
         assert_eq!(fault, LinkFault::Gone);
         let frame = udp_frame(MACS, CLIENT, SERVICE);
         let plain = afpacket::OutgoingFrame {
+            prefix: &[],
             octets: &frame,
             vlan: None,
             vnet: afpacket::vnet::VnetHeader::default(),

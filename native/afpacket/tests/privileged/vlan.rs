@@ -21,8 +21,12 @@ fn a_tag_goes_in_is_received_out_of_band_and_goes_back_in() {
         let (mut back, mut forth) = (sender(&lab.here, "near"), sender(&there, "far"));
         let octets = udp_frame(MACS, (CLIENT, 4000), (SERVICE, 53));
         for tag in [VlanTag::new(0x2007), VlanTag { tci: 9, tpid: 0x88a8 }] {
-            let frame =
-                OutgoingFrame { octets: &octets, vlan: Some(tag), vnet: VnetHeader::default() };
+            let frame = OutgoingFrame {
+                prefix: &[],
+                octets: &octets,
+                vlan: Some(tag),
+                vnet: VnetHeader::default(),
+            };
             let sent = forth.send([frame]);
             assert_eq!((sent.taken, sent.octets), (1, octets.len() as u64 + 4));
             let seen = until(&mut near, "the tagged frame", |found, meta| {
@@ -65,7 +69,7 @@ fn a_large_segment_keeps_its_offloads_with_and_without_a_tag() {
         let mut forth = sender(&there, "far");
         let (octets, vnet) = large_segment();
         for vlan in [None, Some(VlanTag::new(5))] {
-            let sent = forth.send([OutgoingFrame { octets: &octets, vlan, vnet }]);
+            let sent = forth.send([OutgoingFrame { prefix: &[], octets: &octets, vlan, vnet }]);
             assert_eq!(sent.taken, 1, "{sent:?}");
             let meta = until(&mut near, "the large segment", |found, meta| {
                 (found == octets).then_some(meta)

@@ -198,5 +198,6 @@ fn route(netlink: &mut Netlink, links: &HashMap<u32, Link>, address: IpAddr) -> 
         interface: InterfaceId(link.index),
         mtu: route.mtu.unwrap_or(link.mtu).min(link.mtu),
         source: MacAddress(mac),
+        local: route.source,
     }
 }

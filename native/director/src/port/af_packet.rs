@@ -15,11 +15,13 @@ use afpacket::{
 };
 use engine::FastFlow;
 use engine::connection::ConnectionKey;
-use engine::frame::InterfaceId;
+use engine::frame::{InterfaceId, Prefix};
 use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
-use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe};
+use super::{
+    Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe, part,
+};
 
 /// How an [`AfPacketPort`] is opened.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +63,10 @@ struct Outlet {
 struct Planned {
     frame: usize,
     outlet: usize,
-    length: usize,
+    /// Where in the frame what goes out begins and ends.
+    octets: (u32, u32),
+    /// Which prefix goes in front of it.
+    prefix: Option<usize>,
     vlan: Option<VlanTag>,
     offload: Offload,
 }
@@ -83,6 +88,7 @@ pub struct AfPacketPort {
     poll: PollSet,
     waker: Arc<Waker>,
     plan: Vec<Planned>,
+    prefixes: Vec<Prefix>,
     options: AfPacketOptions,
 }
 
@@ -96,6 +102,7 @@ impl AfPacketPort {
             poll: PollSet::new(),
             waker,
             plan: Vec::new(),
+            prefixes: Vec::new(),
             options,
         }
     }
@@ -201,7 +208,7 @@ impl Inlet {
         limit: usize,
         others: bool,
         handle: &mut impl FnMut(Received<'_>) -> Disposition,
-        mut plan: impl FnMut(usize, InterfaceId, u32, &ReceivedMeta),
+        mut plan: impl FnMut(usize, Disposition, &ReceivedMeta),
     ) -> ReceivedBatch<'_> {
         let mut batch = self.socket.receive(limit);
         for index in 0..batch.len() {
@@ -217,9 +224,7 @@ impl Inlet {
                 offload: meta.vnet,
                 forwarded: meta.elsewhere.is_some(),
             };
-            if let Disposition::Send { interface, length } = handle(frame) {
-                plan(index, interface, length, &meta);
-            }
+            plan(index, handle(frame), &meta);
         }
         batch
     }
@@ -263,23 +268,30 @@ impl PacketPort for AfPacketPort {
         limit: usize,
         mut handle: impl FnMut(Received<'_>) -> Disposition,
     ) -> io::Result<usize> {
-        let Self { inlets, outlets, plan, options, .. } = self;
+        let Self { inlets, outlets, plan, prefixes, options, .. } = self;
         let share = limit.div_ceil(inlets.len().max(1));
         let mut handled = 0;
         for inlet in inlets {
             plan.clear();
-            let note = |frame, interface, length, meta: &ReceivedMeta| {
-                plan.push(Planned {
-                    frame,
-                    outlet: outlet(outlets, &options.sender, interface),
-                    length: usize::try_from(length).unwrap_or(usize::MAX),
-                    vlan: meta.vlan,
-                    offload: meta.vnet,
-                });
+            prefixes.clear();
+            let note = |frame, disposition, meta: &ReceivedMeta| {
+                let (interface, octets, prefix, offload) = match disposition {
+                    Disposition::Done => return,
+                    Disposition::Send { interface, length } => {
+                        (interface, (0, length), None, meta.vnet)
+                    }
+                    Disposition::SendBehind { interface, prefix, from, end } => {
+                        prefixes.push(prefix);
+                        // What was left for the device was done before: it cannot look inside.
+                        (interface, (from, end), Some(prefixes.len() - 1), Offload::default())
+                    }
+                };
+                let outlet = outlet(outlets, &options.sender, interface);
+                plan.push(Planned { frame, outlet, octets, prefix, vlan: meta.vlan, offload });
             };
             let batch = inlet.judge(share, options.audience.other_hosts, &mut handle, note);
             handled += batch.len();
-            send_planned(plan, outlets, &batch);
+            send_planned(plan, prefixes, outlets, &batch);
         }
         Ok(handled)
     }
@@ -372,16 +384,23 @@ const fn outgoing(frame: Outgoing<'_>) -> OutgoingFrame<'_> {
         Some(tci) => Some(VlanTag::new(tci)),
         None => None,
     };
-    OutgoingFrame { octets: frame.octets, vlan, vnet: frame.offload }
+    OutgoingFrame { prefix: &[], octets: frame.octets, vlan, vnet: frame.offload }
 }
 
 /// Sends from the memory of the ring, in order for each interface.
-fn send_planned(plan: &[Planned], outlets: &mut [Outlet], batch: &ReceivedBatch<'_>) {
+fn send_planned(
+    plan: &[Planned],
+    prefixes: &[Prefix],
+    outlets: &mut [Outlet],
+    batch: &ReceivedBatch<'_>,
+) {
     for (place, outlet) in outlets.iter_mut().enumerate() {
         let frames = plan.iter().filter(|planned| planned.outlet == place).filter_map(|planned| {
-            let octets = batch.frame(planned.frame)?;
-            let octets = octets.get(..planned.length).unwrap_or(octets);
-            Some(OutgoingFrame { octets, vlan: planned.vlan, vnet: planned.offload })
+            let (from, end) = planned.octets;
+            let octets = part(batch.frame(planned.frame)?, from, end);
+            let prefix = planned.prefix.and_then(|place| prefixes.get(place));
+            let prefix = prefix.map_or(&[][..], Prefix::octets);
+            Some(OutgoingFrame { prefix, octets, vlan: planned.vlan, vnet: planned.offload })
         });
         outlet.send(frames);
     }

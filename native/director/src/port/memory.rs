@@ -12,7 +12,9 @@ use engine::frame::InterfaceId;
 use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
-use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe};
+use super::{
+    Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe, part,
+};
 
 /// A frame on a [`MemoryWire`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,10 +168,18 @@ impl PacketPort for MemoryPort {
             let meta = describe(frame.interface, frame.vlan, &frame.offload);
             let offload = frame.offload;
             let received = Received { octets: &mut frame.octets, meta, offload, forwarded };
-            if let Disposition::Send { interface, length } = handle(received) {
-                frame.interface = interface;
-                frame.octets.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-                self.put_out(frame);
+            match handle(received) {
+                Disposition::Done => {}
+                Disposition::Send { interface, length } => {
+                    frame.interface = interface;
+                    frame.octets.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+                    self.put_out(frame);
+                }
+                Disposition::SendBehind { interface, prefix, from, end } => {
+                    let octets = [prefix.octets(), part(&frame.octets, from, end)].concat();
+                    let vlan = frame.vlan;
+                    self.put_out(WireFrame { vlan, ..WireFrame::plain(interface, octets) });
+                }
             }
         }
         Ok(limit)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use engine::FastFlow;
 use engine::connection::ConnectionKey;
-use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Segmentation};
+use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Prefix, Segmentation};
 use engine::hop::NextHop;
 use engine::snapshot::Counter;
 use serde::Serialize;
@@ -70,6 +70,23 @@ pub enum Disposition {
         /// Octets of it that go out, from its start.
         length: u32,
     },
+    /// A part of it goes out, behind other octets.
+    SendBehind {
+        /// The interface it leaves by.
+        interface: InterfaceId,
+        /// What comes first, Ethernet header included.
+        prefix: Prefix,
+        /// Where in the frame the part begins.
+        from: u32,
+        /// Where in the frame it ends.
+        end: u32,
+    },
+}
+
+/// The octets of a frame between two places, as far as they are there.
+pub(crate) fn part(octets: &[u8], from: u32, end: u32) -> &[u8] {
+    let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX).min(octets.len());
+    octets.get(place(from)..place(end)).unwrap_or_default()
 }
 
 /// A frame on its way out that is not in the memory of a received one.

@@ -8,7 +8,7 @@ use engine::frame::{FrameMeta, InterfaceId};
 use engine::snapshot::Counter;
 use thiserror::Error;
 
-use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received};
+use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, part};
 
 /// Octets of the file header and of each record's header.
 const FILE_HEADER: usize = 24;
@@ -233,9 +233,12 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
                 offload: Offload::default(),
                 forwarded: false,
             };
-            if let Disposition::Send { length, .. } = handle(received) {
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                self.put_out(buffer.get(..length).unwrap_or(&buffer));
+            match handle(received) {
+                Disposition::Done => {}
+                Disposition::Send { length, .. } => self.put_out(part(&buffer, 0, length)),
+                Disposition::SendBehind { prefix, from, end, .. } => {
+                    self.put_out(&[prefix.octets(), part(&buffer, from, end)].concat());
+                }
             }
             self.buffer = buffer;
         }

@@ -8,7 +8,9 @@ use super::directory::Directory;
 use super::roster::Roster;
 use super::server::Server;
 use super::service::{Service, ServiceId, server_port};
-use crate::command::{Command, ServerKey, ServerSpec, ServiceKey, ServiceSpec};
+use crate::command::{
+    Command, ForwardingMethod, ServerKey, ServerSpec, ServiceKey, ServiceSpec, Tunnel,
+};
 use crate::scheduler::Flags;
 
 /// A configuration in the making. What follows from a service's servers is derived at the end,
@@ -117,6 +119,7 @@ impl Draft {
             port,
             weight: spec.weight,
             forwarding: spec.forwarding,
+            tunnel: tunnel(spec),
             upper_threshold: spec.upper_threshold,
             lower_threshold: spec.lower_threshold,
             load: enrolment.load,
@@ -132,6 +135,7 @@ impl Draft {
         self.change_server(key, &spec.key, |server| {
             server.weight = spec.weight;
             server.forwarding = spec.forwarding;
+            server.tunnel = tunnel(spec);
             server.upper_threshold = spec.upper_threshold;
             server.lower_threshold = spec.lower_threshold;
         });
@@ -178,4 +182,9 @@ impl Draft {
     fn roster(&mut self) -> &mut Roster {
         Arc::make_mut(&mut self.next.roster)
     }
+}
+
+/// The tunnel of a server: IPIP where nothing else is said (IPVS).
+fn tunnel(spec: &ServerSpec) -> Option<Tunnel> {
+    (spec.forwarding == ForwardingMethod::Tunnelling).then(|| spec.tunnel.unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use super::load::ServerLoad;
-use crate::command::{ForwardingMethod, ServerKey, ServerSpec, ServiceKey};
+use crate::command::{ForwardingMethod, ServerKey, ServerSpec, ServiceKey, Tunnel};
 use crate::hop::ServerId;
 use crate::snapshot::ServerRef;
 
@@ -25,6 +25,8 @@ pub struct Server {
     pub weight: u32,
     /// Forwarding method.
     pub forwarding: ForwardingMethod,
+    /// How packets are wrapped, with tunnelling.
+    pub tunnel: Option<Tunnel>,
     /// Connections at which the server counts as overloaded; 0 for never.
     pub upper_threshold: u32,
     /// Connections below which an overloaded server takes new ones again; 0 for 3/4 of the upper.
@@ -59,6 +61,7 @@ impl Server {
             key: ServerKey { address: self.address, port: Some(self.port) },
             weight: self.weight,
             forwarding: self.forwarding,
+            tunnel: self.tunnel,
             upper_threshold: self.upper_threshold,
             lower_threshold: self.lower_threshold,
         }

@@ -20,6 +20,8 @@ pub struct Settings {
     /// Whether a SYN on a finished connection is scheduled anew, 0..=3 (`conn_reuse_mode`);
     /// default 1.
     pub conn_reuse_mode: u8,
+    /// Let tunnels respect "don't fragment" and tell senders what fits (`pmtu_disc`); default yes.
+    pub pmtu_disc: bool,
     /// Seconds an established TCP connection may idle; default 900.
     pub tcp_timeout_seconds: u32,
     /// Seconds a TCP connection stays in FIN_WAIT; default 120.
@@ -53,6 +55,7 @@ impl Default for Settings {
             expire_nodest_conn: false,
             expire_quiescent_template: false,
             conn_reuse_mode: 1,
+            pmtu_disc: true,
             tcp_timeout_seconds: 900,
             tcp_fin_timeout_seconds: 120,
             udp_timeout_seconds: 300,
@@ -81,6 +84,7 @@ impl Settings {
                 self.expire_quiescent_template,
             ),
             conn_reuse_mode: patch.conn_reuse_mode.unwrap_or(self.conn_reuse_mode),
+            pmtu_disc: or(patch.pmtu_disc, self.pmtu_disc),
             tcp_timeout_seconds: patch.tcp_timeout_seconds.unwrap_or(self.tcp_timeout_seconds),
             tcp_fin_timeout_seconds: patch
                 .tcp_fin_timeout_seconds

@@ -13,7 +13,7 @@ use super::mark::{Mark, network, prefix_length};
 use super::server::Server;
 use super::service::Service;
 use super::settings::Settings;
-use crate::command::{Family, ForwardingMethod, Protocol, SchedulerName, ServiceKey};
+use crate::command::{Family, ForwardingMethod, Protocol, SchedulerName, ServiceKey, Tunnel};
 
 /// Version of the digest itself.
 const FORMAT: u8 = 1;
@@ -78,9 +78,16 @@ impl Fnv {
             .word(server.weight)
             .octet(match server.forwarding {
                 ForwardingMethod::DirectRouting => 1,
+                ForwardingMethod::Tunnelling => 2,
             })
+            .tunnel(server.tunnel)
             .word(server.upper_threshold)
             .word(server.lower_threshold)
+    }
+
+    fn tunnel(self, tunnel: Option<Tunnel>) -> Self {
+        let Some(Tunnel { kind, port, checksum }) = tunnel else { return self };
+        self.octet(kind as u8).half(port.unwrap_or(0)).octet(checksum as u8)
     }
 
     /// SplitMix64's finaliser: what is summed must not keep FNV's structure.

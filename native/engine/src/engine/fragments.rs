@@ -58,6 +58,14 @@ impl Fragments {
     }
 }
 
+/// A packet put together, and what it was made of.
+struct Made<'a> {
+    frame: &'a [u8],
+    starts: &'a [usize],
+    assembled: Assembled,
+    vlan: Option<u16>,
+}
+
 impl Engine {
     /// A fragment. IPVS hooks in behind its host's reassembly: only whole packets are judged.
     pub(super) fn fragment(
@@ -96,11 +104,15 @@ impl Engine {
         let mut frame = core::mem::take(&mut self.fragments.frame);
         let mut starts = core::mem::take(&mut self.fragments.starts);
         let verdict = match self.fragments.reassembly.assemble(whole, &mut frame, &mut starts) {
-            Ok(assembled) => {
+            Ok(mut assembled) => {
                 let meta =
                     FrameMeta { checksum: ChecksumState::Complete, segmentation: None, ..*meta };
                 let verdict = self.judge_whole(&mut frame, assembled, &meta, now, hops, outputs);
-                self.cut_again(verdict, &frame, &starts, assembled, &meta, outputs)
+                if let Verdict::Encapsulate { server, .. } = verdict {
+                    assembled.longest = assembled.longest.min(hops.hop(server).mtu());
+                }
+                let made = Made { frame: &frame, starts: &starts, assembled, vlan: meta.vlan };
+                self.cut_again(verdict, &made, outputs)
             }
             Err(reason) => Verdict::Drop(reason),
         };
@@ -129,28 +141,35 @@ impl Engine {
     }
 
     /// What leaves of a packet put together: fragments no longer than those that came.
-    fn cut_again(
-        &mut self,
-        verdict: Verdict,
-        frame: &[u8],
-        starts: &[usize],
-        assembled: Assembled,
-        meta: &FrameMeta,
-        outputs: &mut Outputs,
-    ) -> Verdict {
-        let Verdict::Forward { server, egress, length } = verdict else { return verdict };
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let Some(frame) = frame.get(..length) else {
+    fn cut_again(&mut self, verdict: Verdict, made: &Made<'_>, outputs: &mut Outputs) -> Verdict {
+        let (server, egress, from, end) = match verdict {
+            Verdict::Forward { server, egress, length } => (server, egress, 0, length),
+            Verdict::Encapsulate { server, egress, from, end } => (server, egress, from, end),
+            other => return other,
+        };
+        let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
+        let Some(part) = made.frame.get(place(from)..place(end)) else {
             return Verdict::Drop(DropReason::BadLength);
         };
-        let cut = again::Whole {
-            longest: assembled.longest,
-            starts,
-            payload: assembled.payload,
-            identification: self.fragments.identification(),
-            place: Place { egress, vlan: meta.vlan },
+        let mut wrapped = outputs.take_scratch();
+        wrapped.clear();
+        let frame = if let Verdict::Encapsulate { .. } = verdict {
+            wrapped.extend_from_slice(outputs.prefix().octets());
+            wrapped.extend_from_slice(part);
+            &wrapped
+        } else {
+            part
         };
-        match again::cut(frame, &cut, outputs) {
+        let cut = again::Whole {
+            longest: made.assembled.longest,
+            starts: made.starts,
+            payload: made.assembled.payload,
+            identification: self.fragments.identification(),
+            place: Place { egress, vlan: made.vlan },
+        };
+        let result = again::cut(frame, &cut, outputs);
+        outputs.keep_scratch(wrapped);
+        match result {
             Ok(()) => Verdict::ForwardFragments { server },
             Err(reason) => Verdict::Drop(reason),
         }

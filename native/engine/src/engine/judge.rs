@@ -12,8 +12,8 @@ use crate::engine::fast_path::FastPath;
 use crate::engine::opening::{self, Opening};
 use crate::event::AdoptionCause;
 use crate::event_queue::EventQueue;
-use crate::forward::{Answers, direct_routing};
-use crate::hop::{Hops, ServerId};
+use crate::forward::{Answers, direct_routing, tunnel};
+use crate::hop::Hops;
 use crate::packet::Packet;
 use crate::reply::Answer;
 use crate::time::Instant;
@@ -120,18 +120,18 @@ impl<'a, H: Hops> Judge<'a, H> {
         server: &Server,
     ) -> Verdict {
         self.books.count_in(service.id, server.id, packet.length());
-        self.transmit(packet, server.id, server.forwarding)
+        self.transmit(packet, server)
     }
 
-    fn transmit(
-        &mut self,
-        packet: &mut Packet<'_>,
-        server: ServerId,
-        forwarding: ForwardingMethod,
-    ) -> Verdict {
-        match forwarding {
+    fn transmit(&mut self, packet: &mut Packet<'_>, server: &Server) -> Verdict {
+        let answers = &mut self.answers;
+        match server.forwarding {
             ForwardingMethod::DirectRouting => {
-                direct_routing::transmit(packet, server, self.hops, &mut self.answers)
+                direct_routing::transmit(packet, server.id, self.hops, answers)
+            }
+            ForwardingMethod::Tunnelling => {
+                let settings = self.configuration.settings();
+                tunnel::transmit(packet, server, settings, self.hops, answers)
             }
         }
     }

@@ -38,6 +38,7 @@ use crate::event_queue::EventQueue;
 use crate::forward::Answers;
 use crate::frame::{FrameMeta, InterfaceId, Outputs};
 use crate::hop::Hops;
+use crate::identification::Identification;
 use crate::packet::Packet;
 use crate::rate_limit::RateLimit;
 use crate::time::Instant;
@@ -76,7 +77,7 @@ pub struct Engine {
     verdicts: VerdictCounters,
     events: EventQueue,
     icmp_errors: RateLimit,
-    identification: u16,
+    identification: Identification,
     fragments: Fragments,
     defence: Defence,
     estimation: Estimation,
@@ -105,7 +106,7 @@ impl Engine {
             verdicts: VerdictCounters::new(),
             events: EventQueue::new(limits.events),
             icmp_errors,
-            identification: 0,
+            identification: Identification::new(seed),
             fragments: Fragments::new(limits.fragment_octets, seed),
             defence: Defence::new(seed),
             estimation: Estimation::default(),

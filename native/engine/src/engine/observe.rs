@@ -161,9 +161,16 @@ impl Engine {
             state: entry.state_name(),
             expires_in_ms: Counter(u64::try_from(expires_in_ms).unwrap_or(u64::MAX)),
             template: entry.is_template(),
-            forwarding: ForwardingMethod::DirectRouting,
+            forwarding: self.forwarding(id),
             in_packets: Counter(u64::from(entry.in_packets())),
         }
+    }
+
+    /// How an entry's packets reach its server; of a removed one, how they do unless told otherwise.
+    fn forwarding(&self, id: ConnectionId) -> ForwardingMethod {
+        let server = self.connections.entry(id).server();
+        let found = self.configuration.server_by_id(server);
+        found.map_or_else(ForwardingMethod::default, |(_, server)| server.forwarding)
     }
 
     /// Address of an entry's server, configured or removed.

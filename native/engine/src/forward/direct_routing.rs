@@ -27,22 +27,13 @@ pub(crate) fn transmit(
     if packet.ip.hop_limit <= 1 {
         return answers.answer(packet, Answer::HopLimit);
     }
-    age(packet);
+    packet.age();
     if packet.length_on_wire() > u64::from(way.mtu) {
         return too_big(packet, &way, answers);
     }
     way.address(packet.frame);
     let length = u32::try_from(packet.ip.end).unwrap_or(u32::MAX);
     Verdict::Forward { server, egress: way.egress(), length }
-}
-
-/// Takes one off TTL or hop limit (RFC 791 §3.1, RFC 8200 §3).
-fn age(packet: &mut Packet<'_>) {
-    if packet.is_ipv4() {
-        wire::ipv4::decrement_ttl(packet.octets_mut());
-    } else {
-        wire::ipv6::decrement_hop_limit(packet.octets_mut());
-    }
 }
 
 /// A packet larger than the way's MTU: cut where the sender allows it, refused otherwise.

@@ -17,9 +17,7 @@ const MINIMUM_HEADER: usize = 20;
 
 /// Cuts `packet` to the way's MTU and appends the fragments to `outputs`.
 pub(crate) fn transmit(packet: &mut Packet<'_>, way: &Way, outputs: &mut Outputs) -> Verdict {
-    if packet.checksum_is_partial() {
-        complete_checksum(packet);
-    }
+    packet.complete_checksum();
     way.address(packet.frame);
     let limit = usize::try_from(way.mtu).unwrap_or(usize::MAX);
     let place = Place { egress: way.egress(), vlan: packet.meta.vlan };
@@ -103,23 +101,6 @@ fn blank_uncopied_options(mut options: &mut [u8]) {
         }
         options = rest;
     }
-}
-
-/// Completes a checksum that was left to the device: the field holds the pseudo-header sum.
-fn complete_checksum(packet: &mut Packet<'_>) {
-    let at = match packet.ip.upper {
-        wire::dissect::Upper::Tcp { .. } => 16,
-        wire::dissect::Upper::Udp { .. } => 6,
-        _ => return,
-    };
-    let (start, end) = (packet.ip.l4, packet.ip.end);
-    let Some(segment) = packet.frame.get_mut(start..end) else { return };
-    let checksum = match wire::checksum::of(segment) {
-        // RFC 768: zero means "no checksum", so a computed zero is sent as all ones.
-        0 => 0xffff,
-        checksum => checksum,
-    };
-    write_u16(segment, at, checksum);
 }
 
 fn offset_units(octets: usize) -> u16 {

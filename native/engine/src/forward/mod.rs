@@ -3,11 +3,14 @@
 pub(crate) mod again;
 pub(crate) mod direct_routing;
 pub(crate) mod fragment;
+mod segment;
+pub(crate) mod tunnel;
 
 use wire::ethernet::MacAddress;
 
 use crate::frame::Outputs;
 use crate::hop::{Egress, Hop, NextHop, ServerId};
+use crate::identification::Identification;
 use crate::packet::Packet;
 use crate::rate_limit::RateLimit;
 use crate::reply::{self, Answer};
@@ -19,8 +22,8 @@ use crate::verdict::{DropReason, Verdict};
 pub(crate) struct Answers<'a> {
     pub(crate) outputs: &'a mut Outputs,
     pub(crate) limit: &'a mut RateLimit,
-    /// Identification of the last IPv4 packet the director made (RFC 6864 §4.3).
-    pub(crate) identification: &'a mut u16,
+    /// Identifications of the packets the director makes.
+    pub(crate) identification: &'a mut Identification,
     pub(crate) now: Instant,
 }
 

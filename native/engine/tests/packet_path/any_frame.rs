@@ -2,9 +2,13 @@
 
 use crate::lab::frames::{ACK, FIN, Ip, SYN, icmp_error, sctp, tcp, tcp_segment, udp};
 use crate::lab::{
-    CLIENT_SIDE, Lab, VIP, VIP6, add_server, cluster_service, key, service, sloppy_tcp,
+    CLIENT_SIDE, Lab, VIP, VIP6, add_server, address, cluster_service, key, server_spec, service,
+    sloppy_tcp,
 };
-use engine::command::{Command, Protocol, SchedulerName};
+use engine::command::{
+    Command, ForwardingMethod, Protocol, SchedulerName, ServerSpec, ServiceKey, Tunnel,
+    TunnelChecksum, TunnelKind,
+};
 use engine::frame::{ChecksumState, FrameMeta, Segmentation};
 use proptest::prelude::*;
 
@@ -12,8 +16,9 @@ const CLIENT: &str = "203.0.113.9";
 const CLIENT6: &str = "2001:db8:c::9";
 const MTU: usize = 1500;
 
-fn lab() -> Lab {
+fn lab(tunnels: bool) -> Lab {
     let mut lab = Lab::new(&cluster_service());
+    lab.ways.1 = Some(address("10.0.0.1"));
     for (protocol, vip, at) in [
         (Protocol::Udp, VIP, "10.0.0.11"),
         (Protocol::Sctp, VIP, "10.0.0.11"),
@@ -22,10 +27,19 @@ fn lab() -> Lab {
     ] {
         let key = key(protocol, vip);
         let service = service(key, SchedulerName::Sh, &[]);
-        lab.apply(&[Command::AddService { service }, add_server(key, at, 1)]);
+        let server = if tunnels { tunnelled(key) } else { add_server(key, at, 1) };
+        lab.apply(&[Command::AddService { service }, server]);
     }
     lab.apply(&[sloppy_tcp()]);
     lab
+}
+
+fn tunnelled(service: ServiceKey) -> Command {
+    let tunnel =
+        Tunnel { kind: TunnelKind::Gue, port: Some(6080), checksum: TunnelChecksum::Remcsum };
+    let forwarding = ForwardingMethod::Tunnelling;
+    let server = ServerSpec { forwarding, tunnel: Some(tunnel), ..server_spec("10.0.0.11", 1) };
+    Command::AddServer { service, server }
 }
 
 fn good_frames() -> Vec<Vec<u8>> {
@@ -88,8 +102,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn random_octets(frame in proptest::collection::vec(any::<u8>(), 0..200), meta in meta()) {
-        check(&mut lab(), &frame, &meta);
+    fn random_octets(
+        frame in proptest::collection::vec(any::<u8>(), 0..200),
+        meta in meta(),
+        tunnels in any::<bool>(),
+    ) {
+        check(&mut lab(tunnels), &frame, &meta);
     }
 
     #[test]
@@ -99,6 +117,7 @@ proptest! {
         length in any::<proptest::sample::Index>(),
         cut in any::<bool>(),
         meta in meta(),
+        tunnels in any::<bool>(),
     ) {
         let mut frame = good_frames().swap_remove(which);
         for (at, value) in changes {
@@ -108,7 +127,7 @@ proptest! {
         if cut {
             frame.truncate(length.index(frame.len()));
         }
-        check(&mut lab(), &frame, &meta);
+        check(&mut lab(tunnels), &frame, &meta);
     }
 }
 
@@ -116,5 +135,7 @@ proptest! {
 fn a_frame_of_64_kilobytes() {
     let data = vec![0; 65_000];
     let frame = Ip::new(CLIENT, VIP).frame(17, &crate::lab::frames::udp_datagram(40000, 80, &data));
-    check(&mut lab(), &frame, &FrameMeta::plain(CLIENT_SIDE));
+    for tunnels in [false, true] {
+        check(&mut lab(tunnels), &frame, &FrameMeta::plain(CLIENT_SIDE));
+    }
 }

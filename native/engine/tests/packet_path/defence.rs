@@ -79,11 +79,8 @@ fn idle_connections_are_thinned_out_by_their_packets() {
 
 #[test]
 fn drop_packet_takes_one_of_many_that_would_make_connections() {
-    let patch = SettingsPatch {
-        drop_packet: Some(3),
-        am_droprate: Some(4),
-        ..SettingsPatch::default()
-    };
+    let patch =
+        SettingsPatch { drop_packet: Some(3), am_droprate: Some(4), ..SettingsPatch::default() };
     let mut lab = lab(4096, patch);
     let mut dropped = Vec::new();
     for port in 0..16_u16 {

@@ -8,3 +8,4 @@ mod lab;
 mod no_allocation;
 mod persistence;
 mod rules;
+mod tunnel;

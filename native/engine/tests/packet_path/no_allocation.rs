@@ -1,10 +1,17 @@
 //! The steady state allocates nothing, whatever becomes of a frame.
 
 use engine::Limits;
-use engine::frame::{FrameMeta, Outputs};
+use engine::command::{
+    Command, ForwardingMethod, Protocol, SchedulerName, ServerSpec, Tunnel, TunnelChecksum,
+    TunnelKind,
+};
+use engine::frame::{ChecksumState, FrameMeta, Outputs, Segmentation};
+use engine::verdict::Verdict;
 
 use crate::lab::frames::{ACK, SYN, icmp_error, tcp, udp};
-use crate::lab::{CLIENT_SIDE, Lab, VIP, cluster_service, sloppy_tcp};
+use crate::lab::{
+    CLIENT_SIDE, Lab, VIP, address, cluster_service, key, server_spec, service, sloppy_tcp,
+};
 
 const CLIENT: &str = "203.0.113.9";
 
@@ -37,7 +44,7 @@ fn frames_cause_no_heap_allocation() {
     let allocations = allocation_counter::measure(|| {
         for frame in &mut frames {
             let verdict = lab.engine.process(frame, &meta, lab.now, &lab.ways, &mut outputs);
-            forwarded += u32::from(matches!(verdict, engine::verdict::Verdict::Forward { .. }));
+            forwarded += u32::from(matches!(verdict, Verdict::Forward { .. }));
             outputs.clear();
             let _ = lab.engine.poll_event();
             lab.engine.handle_timeout(lab.now);
@@ -45,4 +52,40 @@ fn frames_cause_no_heap_allocation() {
     });
     assert_eq!(forwarded, 4 * 200);
     assert_eq!(allocations.count_total, 0);
+}
+
+#[test]
+fn tunnels_cause_no_heap_allocation() {
+    let key = key(Protocol::Udp, VIP);
+    let tunnel =
+        Tunnel { kind: TunnelKind::Gue, port: Some(6080), checksum: TunnelChecksum::Remcsum };
+    let forwarding = ForwardingMethod::Tunnelling;
+    let server = ServerSpec { forwarding, tunnel: Some(tunnel), ..server_spec("10.0.0.11", 1) };
+    let service = service(key, SchedulerName::Rr, &[]);
+    let limits = Limits { connections: 1024, events: 1024, ..Limits::default() };
+    let add = [Command::AddService { service }, Command::AddServer { service: key, server }];
+    let mut lab = Lab::with_limits(limits, &add);
+    lab.ways.1 = Some(address("10.0.0.1"));
+    let mut outputs = Outputs::with_capacity(1 << 16, 64);
+    let plain = FrameMeta::plain(CLIENT_SIDE);
+    let several = FrameMeta {
+        checksum: ChecksumState::Partial,
+        segmentation: Some(Segmentation { segment_size: 1000, header_length: 42 }),
+        ..plain
+    };
+    let mut frames: Vec<_> =
+        (20_000..20_200).map(|port| udp(CLIENT, port, VIP, &[7; 1400])).collect();
+    let mut verdicts = (0, 0);
+    let allocations = allocation_counter::measure(|| {
+        for (number, frame) in frames.iter_mut().enumerate() {
+            let meta = if number % 2 == 0 { &plain } else { &several };
+            match lab.engine.process(frame, meta, lab.now, &lab.ways, &mut outputs) {
+                Verdict::Encapsulate { .. } => verdicts.0 += 1,
+                Verdict::ForwardFragments { .. } => verdicts.1 += outputs.frames().len(),
+                _ => {}
+            }
+            outputs.clear();
+        }
+    });
+    assert_eq!((verdicts, allocations.count_total), ((100, 200), 0));
 }

@@ -29,12 +29,15 @@ fn one_server(protocol: Protocol, vip: &str, at: &str) -> Vec<Command> {
 }
 
 fn way(mtu: u32) -> Ways {
-    Ways(Some(Hop::Ready(NextHop {
-        interface: SERVER_SIDE,
-        mtu,
-        source: EGRESS_MAC,
-        destination: ROUTER_MAC,
-    })))
+    Ways(
+        Some(Hop::Ready(NextHop {
+            interface: SERVER_SIDE,
+            mtu,
+            source: EGRESS_MAC,
+            destination: ROUTER_MAC,
+        })),
+        None,
+    )
 }
 
 #[test]
@@ -360,11 +363,11 @@ fn ways_that_are_not_ready() {
         (Hop::Local, Verdict::Drop(DropReason::ServerIsLocal)),
     ] {
         let mut lab = Lab::new(&one_server(Protocol::Tcp, VIP, "10.0.0.11"));
-        lab.ways = Ways(Some(hop));
+        lab.ways = Ways(Some(hop), None);
         assert_eq!(lab.process(&tcp(CLIENT, 40000, VIP, SYN)).verdict, expected);
     }
     let mut lab = Lab::new(&one_server(Protocol::Tcp, VIP, "10.0.0.11"));
-    lab.ways = Ways(Some(Hop::Resolving { mtu: 1500 }));
+    lab.ways = Ways(Some(Hop::Resolving { mtu: 1500 }), None);
     let outcome = lab.process(&tcp(CLIENT, 40000, VIP, SYN));
     let id = server(&outcome);
     let Verdict::Forward { egress, .. } = outcome.verdict else { panic!() };

@@ -40,6 +40,7 @@ fn server(index: usize, weight: u32, upper_threshold: u32) -> ServerSpec {
         key: key(index),
         weight,
         forwarding: ForwardingMethod::DirectRouting,
+        tunnel: None,
         upper_threshold,
         lower_threshold: 0,
     }

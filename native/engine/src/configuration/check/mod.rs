@@ -4,6 +4,7 @@ mod address;
 mod globals;
 mod server;
 mod service;
+mod tunnel;
 
 use super::Configuration;
 use super::findings::Findings;

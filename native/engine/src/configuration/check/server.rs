@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use super::address::{self, Role};
 use super::service;
-use crate::command::{Family, IssueCode, ServerKey, ServerSpec, ServiceKey};
+use crate::command::{Family, ForwardingMethod, IssueCode, ServerKey, ServerSpec, ServiceKey};
 use crate::configuration::Configuration;
 use crate::configuration::findings::{Findings, Named};
 use crate::configuration::service::{family_of_key, server_port};
@@ -34,7 +34,7 @@ pub(super) fn addition(
         findings.refuse(IssueCode::ServerExists, "server", name, message);
     }
     address::check(Role::Server, spec.key.address, findings);
-    family(key, spec.key.address, findings);
+    method(key, spec, findings);
     conflict(now, spec.key.address, findings);
     numbers(spec, findings);
 }
@@ -47,6 +47,7 @@ pub(super) fn edit(
     findings: &mut Findings,
 ) {
     known(now, key, &spec.key, findings);
+    method(key, spec, findings);
     numbers(spec, findings);
 }
 
@@ -85,7 +86,20 @@ fn numbers(spec: &ServerSpec, findings: &mut Findings) {
     }
 }
 
-/// Only tunnels could carry packets of one family to a server of the other.
+/// The forwarding method and what goes with it.
+fn method(key: &ServiceKey, spec: &ServerSpec, findings: &mut Findings) {
+    if spec.forwarding == ForwardingMethod::Tunnelling {
+        return super::tunnel::options(&spec.tunnel.unwrap_or_default(), findings);
+    }
+    family(key, spec.key.address, findings);
+    if spec.tunnel.is_some() {
+        let message = "tunnel options need the forwarding method \"tunnelling\"; choose it or \
+                       leave them out";
+        findings.refuse(IssueCode::InvalidCombination, "tunnel", "given", message);
+    }
+}
+
+/// Only tunnels carry packets of one family to a server of the other.
 fn family(key: &ServiceKey, address: IpAddr, findings: &mut Findings) {
     let wanted = family_of_key(key);
     if family_of(address) != wanted {
@@ -95,7 +109,7 @@ fn family(key: &ServiceKey, address: IpAddr, findings: &mut Findings) {
         };
         let service = Named(key);
         let message =
-            format!("{service} is {wanted} and needs real servers with {wanted} addresses");
+            format!("{service} is {wanted}: only tunnelling reaches servers of the other family");
         findings.refuse(IssueCode::FamilyMismatch, "address", address, message);
     }
 }

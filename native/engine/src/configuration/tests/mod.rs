@@ -60,6 +60,7 @@ fn server(address: &str) -> ServerSpec {
         key: key(address),
         weight: 1,
         forwarding: ForwardingMethod::DirectRouting,
+        tunnel: None,
         upper_threshold: 0,
         lower_threshold: 0,
     }

@@ -1,5 +1,6 @@
 //! A small lab for tests of the whole engine: one director, servers by address, frames by hand.
 
+pub(crate) mod decapsulate;
 pub(crate) mod frames;
 
 use std::net::IpAddr;
@@ -23,9 +24,10 @@ pub(crate) const DIRECTOR_MAC: MacAddress = MacAddress([2, 0, 0, 0, 13, 0]);
 pub(crate) const ROUTER_MAC: MacAddress = MacAddress([2, 0, 0, 0, 12, 1]);
 pub(crate) const EGRESS_MAC: MacAddress = MacAddress([2, 0, 0, 0, 13, 1]);
 
-/// Every server has the same way: ready, with an MTU of 1500 unless told otherwise.
+/// Every server has the same way: ready, with an MTU of 1500 unless told otherwise; and the same
+/// address of the director's for tunnels.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ways(pub(crate) Option<Hop>);
+pub(crate) struct Ways(pub(crate) Option<Hop>, pub(crate) Option<IpAddr>);
 
 impl Hops for Ways {
     fn hop(&self, server: ServerId) -> Hop {
@@ -37,6 +39,10 @@ impl Hops for Ways {
                 destination: server_mac(server),
             })
         })
+    }
+
+    fn source(&self, _: ServerId) -> Option<IpAddr> {
+        self.1
     }
 }
 
@@ -68,7 +74,7 @@ impl Lab {
         let mut lab = Self {
             engine: Engine::new(limits, 1),
             configuration: Configuration::default(),
-            ways: Ways(None),
+            ways: Ways(None, None),
             now: Instant::from_millis(1_000_000),
         };
         lab.apply(commands);
@@ -92,6 +98,8 @@ impl Lab {
         if let Verdict::Forward { length, .. } = verdict {
             frame.truncate(length as usize);
             frames.push(frame);
+        } else if let Verdict::Encapsulate { from, end, .. } = verdict {
+            frames.push([outputs.prefix().octets(), &frame[from as usize..end as usize]].concat());
         }
         frames.extend(outputs.frames().iter().map(|made| outputs.octets(made).to_vec()));
         Outcome { verdict, frames }
@@ -107,7 +115,9 @@ impl Lab {
 /// The server a frame went to; panics with the verdict if it went to none.
 pub(crate) fn server(outcome: &Outcome) -> ServerId {
     match outcome.verdict {
-        Verdict::Forward { server, .. } | Verdict::ForwardFragments { server } => server,
+        Verdict::Forward { server, .. }
+        | Verdict::Encapsulate { server, .. }
+        | Verdict::ForwardFragments { server } => server,
         verdict => panic!("not forwarded: {verdict:?}"),
     }
 }
@@ -144,6 +154,7 @@ pub(crate) fn server_spec(at: &str, weight: u32) -> ServerSpec {
         key: ServerKey { address: address(at), port: None },
         weight,
         forwarding: ForwardingMethod::DirectRouting,
+        tunnel: None,
         upper_threshold: 0,
         lower_threshold: 0,
     }
