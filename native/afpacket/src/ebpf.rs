@@ -2,6 +2,8 @@
 //!
 //! Constants are those of `linux/bpf.h` and `linux/bpf_common.h`.
 
+#[cfg(test)]
+pub(crate) mod interpret;
 pub(crate) mod translate;
 
 /// One instruction, in the layout of `struct bpf_insn`.

@@ -16,23 +16,27 @@
 //! The filter outlives a director that was killed and goes on with the flows it had, as the guard
 //! goes on to drop; [`crate::guard::find`] lists it with the guards, so that a successor removes it.
 
+mod error;
 mod filter;
 mod flow;
 mod program;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::bpf::Program;
-use crate::capability;
 use crate::ebpf::Instruction;
-use crate::error::SyscallError;
-use crate::netlink::{Netlink, NetlinkError};
+use crate::netlink::Netlink;
 use crate::sys::bpf::{HashMap, Presence, ProgramKind, load_program};
 use flow::{KEY_LEN, VALUE_LEN};
 use program::Programs;
+#[cfg(test)]
+pub(crate) use program::function;
 
+pub use error::FastPathError;
 pub use filter::FastFilter;
 pub(crate) use filter::signer as signer_of_label;
 pub use flow::{Flow, Way};
@@ -45,94 +49,6 @@ pub const CAPACITY_MAX: u32 = 1 << 20;
 /// What the kernel says about a program it refuses: as much of the end as is shown.
 const LOG_SHOWN: usize = 2000;
 const LOG_ROOM: usize = 256 * 1024;
-
-/// Why there is no fast path.
-#[derive(Debug, thiserror::Error)]
-pub enum FastPathError {
-    /// The number of flows is out of range.
-    #[error("the fast path's capacity is {value}; 1 to {CAPACITY_MAX} flows are allowed")]
-    Capacity {
-        /// The number.
-        value: u32,
-    },
-    /// The process may not use eBPF.
-    #[error(
-        "no kernel fast path: {call} is not permitted ({source}); {}",
-        capability::fast_path_advice()
-    )]
-    NotPermitted {
-        /// The call and its object.
-        call: &'static str,
-        /// What the kernel answered.
-        source: io::Error,
-    },
-    /// The kernel does not take a program.
-    #[error(
-        "no kernel fast path: the kernel refuses the {program} program: {source}; it says: {log}"
-    )]
-    Refused {
-        /// Which program.
-        program: &'static str,
-        /// What the kernel answered.
-        source: io::Error,
-        /// The end of what its verifier says.
-        log: String,
-    },
-    /// A call failed.
-    #[error("no kernel fast path: {0}")]
-    Syscall(#[from] SyscallError),
-    /// The filter of an interface could not be set or removed.
-    #[error("no kernel fast path on interface {interface}: {source}")]
-    Kernel {
-        /// Index of the interface.
-        interface: u32,
-        /// What the kernel answered.
-        source: NetlinkError,
-    },
-    /// The id does not fit.
-    #[error("the fast path id {id:?} has {} octets; 1 to {} printable ASCII characters are allowed", id.len(), crate::guard::ID_LEN_MAX)]
-    BadId {
-        /// The id.
-        id: String,
-    },
-    /// There is no priority left in front of the guard.
-    #[error(
-        "no kernel fast path on interface {interface}: other programs' filters take every priority in front of the guard's; remove one of them"
-    )]
-    NoPriority {
-        /// Index of the interface.
-        interface: u32,
-    },
-    /// The kernel accepted the filter but does not list it.
-    #[error(
-        "no kernel fast path on interface {interface}: its filter does not read back as it was installed; another program changes the filters of this interface"
-    )]
-    NotVerified {
-        /// Index of the interface.
-        interface: u32,
-    },
-    /// The socket's program has an instruction or a length that does not go into eBPF.
-    #[error("no kernel fast path: the socket's program does not go into eBPF ({why})")]
-    Untranslatable {
-        /// What does not.
-        why: String,
-    },
-}
-
-impl FastPathError {
-    /// Whether a shorter program may succeed: no memory for this one (`net.core.optmem_max`), or
-    /// more in it than the verifier looks at.
-    pub(crate) fn is_too_large(&self) -> bool {
-        match self {
-            Self::Syscall(error) => error.source.raw_os_error() == Some(libc::ENOMEM),
-            Self::Refused { source, .. } => {
-                matches!(source.raw_os_error(), Some(libc::E2BIG | libc::ENOMEM))
-            }
-            Self::Untranslatable { .. } => true,
-            _ => false,
-        }
-    }
-}
 
 /// The flows the kernel forwards, and the programs that do it. Share it by `Arc`.
 #[derive(Debug)]
@@ -155,9 +71,9 @@ impl FastPath {
             return Err(FastPathError::Capacity { value: capacity });
         }
         let map = HashMap::create(capacity, "l4_fast_path")
-            .map_err(|source| failed("bpf(BPF_MAP_CREATE)", source))?;
+            .map_err(|source| FastPathError::failed("bpf(BPF_MAP_CREATE)", source))?;
         let programs = Programs { map: map.descriptor() };
-        let traffic = programs.traffic_filter().ok_or_else(too_long)?;
+        let traffic = programs.traffic_filter().ok_or_else(FastPathError::too_long)?;
         let filter = load(ProgramKind::TrafficFilter, "traffic filter", &traffic)?;
         let path = Self { map, filter, capacity, count: AtomicU32::new(0) };
         // Refused here rather than when the socket gets its filter.
@@ -166,8 +82,8 @@ impl FastPath {
     }
 
     /// Forwards what is in the map from now on when it comes in by `interface`. `id` is that of the
-    /// director's guard, and its claim stands for both; an older filter with this id goes. Filters
-    /// of dead directors are found by [`crate::guard::find`].
+    /// director's guard, and its claim stands for both; an older filter with this id is replaced.
+    /// Filters of dead directors are found by [`crate::guard::find`].
     ///
     /// # Errors
     /// When the kernel refuses, or other programs leave no place in front of the guard.
@@ -261,18 +177,11 @@ impl FastPath {
         let program = programs
             .socket_filter(others)
             .map_err(|error| FastPathError::Untranslatable { why: format!("{:?}", error.0) })?;
-        load(ProgramKind::SocketFilter, "socket filter", &program.ok_or_else(too_long)?)
-    }
-}
-
-fn too_long() -> FastPathError {
-    FastPathError::Untranslatable { why: "a jump reaches too far".to_owned() }
-}
-
-fn failed(call: &'static str, source: io::Error) -> FastPathError {
-    match source.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => FastPathError::NotPermitted { call, source },
-        _ => FastPathError::Syscall(SyscallError { call, source }),
+        load(
+            ProgramKind::SocketFilter,
+            "socket filter",
+            &program.ok_or_else(FastPathError::too_long)?,
+        )
     }
 }
 
@@ -285,7 +194,7 @@ fn load(
     let source = match load_program(kind, instructions, "l4_fast_path", &mut []) {
         Ok(program) => return Ok(program),
         Err(source) if source.raw_os_error() == Some(libc::EPERM) => {
-            return Err(failed(CALL, source));
+            return Err(FastPathError::failed(CALL, source));
         }
         Err(source) => source,
     };
@@ -294,7 +203,7 @@ fn load(
     drop(load_program(kind, instructions, "l4_fast_path", &mut log));
     let log = shown(&log);
     if log.is_empty() {
-        return Err(failed(CALL, source));
+        return Err(FastPathError::failed(CALL, source));
     }
     Err(FastPathError::Refused { program: name, source, log })
 }

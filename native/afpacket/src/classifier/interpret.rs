@@ -3,13 +3,13 @@
 use crate::bpf::{ANCILLARY_PACKET_TYPE, Instruction, code};
 
 /// A frame as a program sees it.
-pub(super) struct Input<'f> {
-    pub(super) octets: &'f [u8],
-    pub(super) packet_type: u32,
+pub(crate) struct Input<'f> {
+    pub(crate) octets: &'f [u8],
+    pub(crate) packet_type: u32,
 }
 
 /// The answer of a program; 0 when it reads behind the frame's end, as in the kernel.
-pub(super) fn run(program: &[Instruction], input: &Input<'_>) -> u32 {
+pub(crate) fn run(program: &[Instruction], input: &Input<'_>) -> u32 {
     Machine { a: 0, x: 0, memory: [0; 16], input }.run(program).unwrap_or(0)
 }
 
@@ -51,17 +51,24 @@ impl Machine<'_, '_> {
             code::LOAD_WORD => self.a = self.load(k, 4)?,
             code::LOAD_HALF => self.a = self.load(k, 2)?,
             code::LOAD_BYTE => self.a = self.load(k, 1)?,
+            code::LOAD_WORD_INDEXED => self.a = self.load(self.x.wrapping_add(k), 4)?,
             code::LOAD_HALF_INDEXED => self.a = self.load(self.x.wrapping_add(k), 2)?,
             code::LOAD_BYTE_INDEXED => self.a = self.load(self.x.wrapping_add(k), 1)?,
             code::LOAD_CONSTANT => self.a = k,
             code::LOAD_X_CONSTANT => self.x = k,
             code::LOAD_X_HEADER_LENGTH => self.x = 4 * (self.load(k, 1)? & 0xf),
             code::LOAD_MEMORY => self.a = *self.memory.get(k as usize)?,
+            code::LOAD_X_MEMORY => self.x = *self.memory.get(k as usize)?,
             code::STORE => *self.memory.get_mut(k as usize)? = self.a,
             code::ADD => self.a = self.a.wrapping_add(k),
             code::ADD_X => self.a = self.a.wrapping_add(self.x),
+            code::MULTIPLY => self.a = self.a.wrapping_mul(k),
+            code::AND => self.a &= k,
             code::SHIFT_LEFT => self.a <<= k,
+            code::SHIFT_RIGHT => self.a >>= k,
+            code::XOR_X => self.a ^= self.x,
             code::TO_X => self.x = self.a,
+            code::FROM_X => self.a = self.x,
             other => panic!("instruction {other:#x} is not known to the test machine"),
         }
         Some(())

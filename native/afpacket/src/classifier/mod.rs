@@ -8,7 +8,7 @@
 mod address;
 mod emit;
 #[cfg(test)]
-mod interpret;
+pub(crate) mod interpret;
 mod interval;
 mod port;
 #[cfg(test)]

@@ -2,7 +2,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::interpret::{Input, run};
 use super::*;
-use crate::bpf::PROGRAM_LEN_MAX;
+use crate::bpf::{Instruction, PROGRAM_LEN_MAX};
+use crate::ebpf::translate::in_both_machines;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -70,7 +71,7 @@ fn frame(shape: Shape) -> Vec<u8> {
 }
 
 fn accepts(program: &Program, shape: Shape, packet_type: u32) -> bool {
-    match run(program.instructions(), &Input { octets: &frame(shape), packet_type }) {
+    match in_both_machines(program, &Input { octets: &frame(shape), packet_type }) {
         0 => false,
         u32::MAX => true,
         other => panic!("a socket's program answered {other}"),
@@ -266,7 +267,7 @@ fn neighbour_requests_for_the_services_addresses_are_let_through_on_demand() {
         let asked = classifier.socket_program_from(&answering, precision).program;
         let silent = classifier.socket_program_from(&SocketAudience::default(), precision).program;
         let run = |program: &Program, octets: &[u8]| {
-            run(program.instructions(), &Input { octets, packet_type: 1 }) != 0
+            in_both_machines(program, &Input { octets, packet_type: 1 }) != 0
         };
         let own = [arp_for(ipv4), solicitation_for(ipv6)];
         let other = [
@@ -312,9 +313,12 @@ fn precision_gives_way_before_the_kernels_limit_and_services_stay_accepted() {
             Classifier::new(matches.iter().copied()).socket_program(&SocketAudience::default());
         assert!(found.program.instructions().len() <= PROGRAM_LEN_MAX);
         for one in &matches {
-            let shape = plain(one.address, TCP, one.ports.0);
-            assert!(accepts(&found.program, shape, HOST), "{one:?} of {count}");
+            let octets = &frame(plain(one.address, TCP, one.ports.0));
+            let answer = run(found.program.instructions(), &Input { octets, packet_type: HOST });
+            assert_eq!(answer, u32::MAX, "{one:?} of {count}");
         }
+        let last = matches.last().expect("several");
+        assert!(accepts(&found.program, plain(last.address, TCP, last.ports.0), HOST));
         found.precision
     };
     assert_eq!(precision(400), Precision::Exact);
@@ -340,7 +344,6 @@ fn one_port_on_many_addresses_is_written_once() {
         ServiceMatch::service(TCP, Ipv4Addr::from_bits(0x0a00_0000 + 2 * number).into(), 443)
     });
     let program = Classifier::new(matches).socket_program(&SocketAudience::default()).program;
-    let is_port_load =
-        |one: &&crate::bpf::Instruction| one.code == crate::bpf::code::LOAD_HALF_INDEXED;
+    let is_port_load = |one: &&Instruction| one.code == crate::bpf::code::LOAD_HALF_INDEXED;
     assert_eq!(program.instructions().iter().filter(is_port_load).count(), 1);
 }

@@ -4,8 +4,6 @@
 //! frame's end ends the program with 0: the instructions for reading a frame are the same in both
 //! machines and bring that with them.
 
-use std::collections::BTreeSet;
-
 use super::{Assembler, Instruction, Register, Size, alu, when};
 use crate::bpf::{self, Program, code};
 use Register::{R0, R6, R7, R8, R10};
@@ -39,10 +37,11 @@ pub(crate) fn translate(
         assembler.push(&[Instruction::store_constant(Size::Word, R10, cell, 0)]);
     }
     let reached = reached(classic);
-    for (at, one) in classic.iter().enumerate().filter(|(at, _)| reached.contains(at)) {
-        if let Some(label) = labels.get(at) {
-            assembler.place(*label);
+    for (at, ((one, label), reached)) in classic.iter().zip(&labels).zip(reached).enumerate() {
+        if !reached {
+            continue;
         }
+        assembler.place(*label);
         let target = |skip: u32| {
             let to = at + 1 + usize::try_from(skip).ok()?;
             labels.get(to).copied()
@@ -60,24 +59,29 @@ pub(crate) fn translate(
     Ok(())
 }
 
-/// The places of instructions something leads to; the verifier refuses a program with others.
-fn reached(classic: &[bpf::Instruction]) -> BTreeSet<usize> {
-    let mut reached = BTreeSet::from([0]);
+/// Which instructions something leads to; the verifier refuses a program with others.
+fn reached(classic: &[bpf::Instruction]) -> Vec<bool> {
+    let mut reached = vec![false; classic.len()];
+    let mark = |reached: &mut Vec<bool>, at: usize, skip: u32| {
+        let target = usize::try_from(skip).ok().and_then(|skip| at.checked_add(skip));
+        if let Some(one) = target.and_then(|target| reached.get_mut(target)) {
+            *one = true;
+        }
+    };
+    mark(&mut reached, 0, 0);
     for (at, one) in classic.iter().enumerate() {
-        if !reached.contains(&at) {
+        if reached.get(at) != Some(&true) {
             continue;
         }
-        let skips: &[u32] = match one.code {
-            code::RETURN | code::RETURN_A => &[],
-            code::JUMP => &[one.operand],
+        match one.code {
+            code::RETURN | code::RETURN_A => {}
+            code::JUMP => mark(&mut reached, at + 1, one.operand),
             code::JUMP_EQUAL | code::JUMP_AT_LEAST | code::JUMP_ANY_BIT => {
-                &[one.jump_true.into(), one.jump_false.into()]
+                mark(&mut reached, at + 1, one.jump_true.into());
+                mark(&mut reached, at + 1, one.jump_false.into());
             }
-            _ => &[0],
-        };
-        let targets =
-            skips.iter().filter_map(|skip| (at + 1).checked_add(usize::try_from(*skip).ok()?));
-        reached.extend(targets);
+            _ => mark(&mut reached, at + 1, 0),
+        }
     }
     reached
 }
@@ -155,4 +159,116 @@ fn load(one: &bpf::Instruction) -> Option<Instruction> {
 
 fn cell(number: u32) -> Option<i16> {
     Some(CELLS + 4 * i16::try_from(Some(number).filter(|number| *number < CELL_COUNT)?).ok()?)
+}
+
+/// Runs a program as it is and translated, and insists on one answer.
+#[cfg(test)]
+pub(crate) fn in_both_machines(
+    program: &Program,
+    input: &crate::classifier::interpret::Input<'_>,
+) -> u32 {
+    use crate::classifier::interpret::run;
+    use crate::ebpf::interpret;
+
+    let expected = run(program.instructions(), input);
+    let mut assembler = Assembler::default();
+    assembler.push(&[Instruction::copy(R6, Register::R1)]);
+    translate(program, &mut assembler).expect("known instructions");
+    let translated = assembler.finish().expect("short jumps");
+    let octets = input.octets.to_vec();
+    let frame = interpret::Input { octets, packet_type: input.packet_type, ..Default::default() };
+    assert_eq!(interpret::run(&translated, &frame).answer, expected, "{program:?}");
+    expected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classifier::interpret::Input;
+
+    /// Numbers without a pattern, the same in every run.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, limit: u32) -> u32 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            u32::try_from((self.0 >> 33) % u64::from(limit)).expect("small")
+        }
+    }
+
+    const STRAIGHT: [u16; 20] = [
+        code::LOAD_WORD,
+        code::LOAD_HALF,
+        code::LOAD_BYTE,
+        code::LOAD_WORD_INDEXED,
+        code::LOAD_HALF_INDEXED,
+        code::LOAD_BYTE_INDEXED,
+        code::LOAD_CONSTANT,
+        code::LOAD_X_CONSTANT,
+        code::LOAD_X_HEADER_LENGTH,
+        code::LOAD_MEMORY,
+        code::LOAD_X_MEMORY,
+        code::STORE,
+        code::ADD,
+        code::ADD_X,
+        code::MULTIPLY,
+        code::AND,
+        code::SHIFT_LEFT,
+        code::SHIFT_RIGHT,
+        code::XOR_X,
+        code::TO_X,
+    ];
+
+    /// Any instruction that may stand `left` instructions before the last one.
+    fn instruction(numbers: &mut Numbers, left: u32) -> bpf::Instruction {
+        let jumps = [code::JUMP_EQUAL, code::JUMP_AT_LEAST, code::JUMP_ANY_BIT];
+        let mut skip = || u8::try_from(numbers.below(left.min(4))).expect("small");
+        let (jump_true, jump_false) = (skip(), skip());
+        match numbers.below(10) {
+            0 => bpf::Instruction::new(code::JUMP, jump_true.into()),
+            1..=2 => {
+                let code = jumps[numbers.below(3) as usize];
+                let operand = numbers.below(6);
+                bpf::Instruction { code, jump_true, jump_false, operand }
+            }
+            3 if numbers.below(4) == 0 => bpf::Instruction::new(code::RETURN, numbers.below(9)),
+            4 => bpf::Instruction::new(code::FROM_X, 0),
+            5 => bpf::Instruction::new(code::LOAD_WORD, bpf::ANCILLARY_PACKET_TYPE),
+            _ => {
+                let code = STRAIGHT[numbers.below(20) as usize];
+                bpf::Instruction::new(code, numbers.below(14))
+            }
+        }
+    }
+
+    #[test]
+    fn any_program_answers_as_its_translation() {
+        let mut numbers = Numbers(11);
+        let mut answered = [0; 2];
+        for _ in 0..20_000 {
+            let length = 1 + numbers.below(24);
+            let mut program: Vec<_> =
+                (1..=length).rev().map(|left| instruction(&mut numbers, left)).collect();
+            program.push(bpf::Instruction::new(code::RETURN_A, 0));
+            let octets: Vec<u8> =
+                (0..24).map(|_| u8::try_from(numbers.below(8)).expect("small")).collect();
+            let input = Input { octets: &octets, packet_type: numbers.below(5) };
+            let answer = in_both_machines(&Program::from_instructions(program), &input);
+            answered[usize::from(answer != 0)] += 1;
+        }
+        assert!(answered.iter().all(|count| *count > 2000), "{answered:?}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        let unknown = bpf::Instruction::new(0x80, 0);
+        let program =
+            Program::from_instructions(vec![unknown, bpf::Instruction::new(code::RETURN, 0)]);
+        let refused = translate(&program, &mut Assembler::default());
+        assert_eq!(refused, Err(Untranslatable(unknown)));
+        let cell = bpf::Instruction::new(code::STORE, 16);
+        let program =
+            Program::from_instructions(vec![cell, bpf::Instruction::new(code::RETURN, 0)]);
+        assert_eq!(translate(&program, &mut Assembler::default()), Err(Untranslatable(cell)));
+    }
 }

@@ -1,10 +1,10 @@
 //! The fast path's filter on an interface: in front of the guard's, known by its name.
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use super::FastPathError;
 use crate::guard::{self, is_id};
-use crate::netlink::traffic_control::Filter;
+use crate::netlink::traffic_control::{Filter, NamedProgram};
 use crate::netlink::{Netlink, NetlinkError};
 
 const LABEL: &str = "l4-director-fast:";
@@ -37,20 +37,13 @@ impl FastFilter {
         }
         let kernel = |source| FastPathError::Kernel { interface, source };
         let made_clsact = netlink.add_clsact(interface).map_err(kernel)?;
-        let mut filter = Self { interface, id: id.to_owned(), made_clsact, installed: true };
-        let old = filter.own(netlink).map_err(kernel)?;
-        filter.add(program, netlink)?;
-        // The new one first: in between the older one, which comes first, still forwards.
-        for one in old {
-            netlink.remove_filter(interface, one.priority, one.handle).map_err(kernel)?;
-        }
+        let mut filter = Self { interface, id: id.to_owned(), made_clsact, installed: false };
+        filter.set(program, netlink)?;
+        filter.installed = true;
         match filter.is_in_place(netlink) {
             Ok(true) => Ok(filter),
             Ok(false) => Err(FastPathError::NotVerified { interface }),
-            Err(source) => {
-                drop(filter.clear(netlink));
-                Err(kernel(source))
-            }
+            Err(source) => Err(kernel(source)),
         }
     }
 
@@ -90,17 +83,17 @@ impl FastFilter {
         self.clear(netlink).map_err(|source| FastPathError::Kernel { interface, source })
     }
 
-    fn add(&self, program: BorrowedFd<'_>, netlink: &mut Netlink) -> Result<(), FastPathError> {
+    fn set(&self, program: BorrowedFd<'_>, netlink: &mut Netlink) -> Result<(), FastPathError> {
         let interface = self.interface;
         let kernel = |source| FastPathError::Kernel { interface, source };
         let name = format!("{LABEL}{}", self.id);
+        let program = NamedProgram { descriptor: program, name: &name };
         let mut attempts_left = 8;
         loop {
             let filters = netlink.ingress_filters(interface).map_err(kernel)?;
-            let priority =
-                self.priority(&filters).ok_or(FastPathError::NoPriority { interface })?;
-            let descriptor = program.as_raw_fd().cast_unsigned();
-            match netlink.add_program_filter(interface, priority, descriptor, &name) {
+            let (priority, exchange) =
+                self.place(&filters).ok_or(FastPathError::NoPriority { interface })?;
+            match netlink.set_program_filter(interface, priority, &program, exchange) {
                 Ok(()) => return Ok(()),
                 // Another director has taken the priority since the list was made.
                 Err(error) if error.number() == Some(libc::EEXIST) && attempts_left > 0 => {
@@ -111,10 +104,14 @@ impl FastFilter {
         }
     }
 
-    /// The earliest free priority, if that is in front of the guard with the same id.
-    fn priority(&self, filters: &[Filter]) -> Option<u16> {
+    /// The priority of the filter that is there and is to be exchanged, or the earliest that is
+    /// free; if it is in front of the guard with the same id.
+    fn place(&self, filters: &[Filter]) -> Option<(u16, bool)> {
         let guard = guard::priority_of(filters, &self.id).unwrap_or(u16::MAX);
-        (1..guard).find(|priority| !filters.iter().any(|one| one.priority == *priority))
+        let own = self.own_of(filters).map(|one| one.priority).find(|priority| *priority < guard);
+        let is_taken = |priority: u16| filters.iter().any(|one| one.priority == priority);
+        let free = || (1..guard).find(|priority| !is_taken(*priority)).map(|free| (free, false));
+        own.map(|priority| (priority, true)).or_else(free)
     }
 
     fn own(&self, netlink: &mut Netlink) -> Result<Vec<Filter>, NetlinkError> {
@@ -127,10 +124,12 @@ impl FastFilter {
     }
 
     fn clear(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
-        for one in self.own(netlink)? {
-            netlink.remove_filter(self.interface, one.priority, one.handle)?;
+        if self.installed {
+            for one in self.own(netlink)? {
+                netlink.remove_filter(self.interface, one.priority, one.handle)?;
+            }
+            self.installed = false;
         }
-        self.installed = false;
         if std::mem::take(&mut self.made_clsact) {
             netlink.remove_unused_clsact(self.interface)?;
         }
@@ -140,7 +139,7 @@ impl FastFilter {
 
 impl Drop for FastFilter {
     fn drop(&mut self) {
-        if !self.installed {
+        if !self.installed && !self.made_clsact {
             return;
         }
         // Nobody is left to hear of a failure; the next director finds what stays.

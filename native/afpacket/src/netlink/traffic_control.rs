@@ -2,7 +2,10 @@
 //! themselves what becomes of a frame ("direct action").
 //!
 //! A classic BPF filter with direct action needs no action module in the kernel, no `bpf()` system
-//! call and no right beyond `CAP_NET_ADMIN`. It runs after the packet sockets had their copy.
+//! call and no right beyond `CAP_NET_ADMIN`. It runs after the packet sockets had their copy. The
+//! fast path's filter is an eBPF program with a name.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::message::{Attributes, Request, text_of, u32_at};
 use super::{Netlink, NetlinkError};
@@ -35,6 +38,18 @@ pub(crate) struct Filter {
     pub(crate) program: Option<Program>,
     /// The name of an eBPF filter.
     pub(crate) name: Option<String>,
+}
+
+/// An eBPF program to be made a filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NamedProgram<'p> {
+    pub(crate) descriptor: BorrowedFd<'p>,
+    /// What the kernel lists the filter by.
+    pub(crate) name: &'p str,
+}
+
+impl NamedProgram<'_> {
+    const HANDLE: u32 = 1;
 }
 
 impl Filter {
@@ -160,23 +175,26 @@ impl Netlink {
         self.command("creation of an ingress filter", request)
     }
 
-    /// Adds an ingress filter of the eBPF program behind `descriptor`, alone in its priority.
-    pub(crate) fn add_program_filter(
+    /// Adds an ingress filter of an eBPF program, alone in its priority; or exchanges that of the
+    /// filter there in one step.
+    pub(crate) fn set_program_filter(
         &mut self,
         interface: u32,
         priority: u16,
-        descriptor: u32,
-        name: &str,
+        program: &NamedProgram<'_>,
+        exchange: bool,
     ) -> Result<(), NetlinkError> {
-        let name = [name.as_bytes(), &[0]].concat();
-        let (descriptor, flags) = (descriptor.to_ne_bytes(), DIRECT_ACTION.to_ne_bytes());
+        let name = [program.name.as_bytes(), &[0]].concat();
+        let descriptor = program.descriptor.as_raw_fd().to_ne_bytes();
+        let flags = DIRECT_ACTION.to_ne_bytes();
         let options: [(u16, &[u8]); 3] =
             [(BPF_DESCRIPTOR, &descriptor), (BPF_NAME, &name), (BPF_FLAGS, &flags)];
-        let request =
-            Request::new(libc::RTM_NEWTFILTER, &fixed(interface, 1, INGRESS, info(priority)))
-                .attribute(KIND, b"bpf\0")
-                .nested(OPTIONS, &options)
-                .flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
+        let fixed = fixed(interface, NamedProgram::HANDLE, INGRESS, info(priority));
+        let request = Request::new(libc::RTM_NEWTFILTER, &fixed)
+            .attribute(KIND, b"bpf\0")
+            .nested(OPTIONS, &options)
+            .flag(libc::NLM_F_CREATE)
+            .flag(if exchange { libc::NLM_F_REPLACE } else { libc::NLM_F_EXCL });
         self.command("creation of the fast path's ingress filter", request)
     }
 

@@ -1,15 +1,22 @@
 //! The kernel's fast path: frames of inserted flows come out at the other side and their headers
 //! here; everything else comes whole and stays.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::Command;
+use std::sync::Arc;
 
 use afpacket::classifier::{Classifier, ServiceMatch, SocketAudience};
 use afpacket::netlink::Netlink;
-use afpacket::{FastFilter, FastPath, Flow, Guard, PacketSocket, ReceivedMeta, Sender, Way};
+use afpacket::vnet::{PartialChecksum, Segmentation, VnetHeader};
+use afpacket::{
+    Claim, FastFilter, FastPath, FastPathError, Flow, Guard, OutgoingFrame, PacketSocket,
+    ReceivedMeta, Sender, VlanTag, Way, claim, fast_path, guard,
+};
 
-use crate::capture::{open_all, send, sender, small, until};
+use crate::capture::{before, open_all, send, sender, small, until};
 use crate::frames::{self, Mac, TCP};
-use crate::lab::{Lab, Namespace, with_lab};
+use crate::lab::{Lab, Namespace, eventually, not_run, with_lab};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const VIRTUAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
@@ -52,10 +59,10 @@ impl<'l> Host<'l> {
     fn start(&mut self, path: &FastPath) -> (Guard, FastFilter, PacketSocket) {
         let guard = self.guard();
         let filter = path.install(&mut self.netlink, self.near, "one").unwrap();
-        let (near, services) = (self.near, services());
+        let near = self.near;
         let mut socket = self.lab.here.run(|| PacketSocket::open(near, &small()).unwrap());
         let audience = SocketAudience::default();
-        socket.set_classifier_and_fast_path(&services, &audience, path).unwrap();
+        socket.set_classifier_and_fast_path(&services(), &audience, path).unwrap();
         (guard, filter, socket)
     }
 
@@ -87,6 +94,30 @@ impl<'l> Host<'l> {
         }
         frames::ethernet(self.onward.0, self.onward.1, &packet)
     }
+
+    /// Sends a frame and waits until the server has it; returns what it got before that.
+    fn pass(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
+        send(&mut self.client, &[frame.to_vec()]);
+        let expected = self.forwarded(frame);
+        let mut seen = before(&mut self.server, &expected);
+        // The kernels on both ends have words of their own.
+        seen.retain(|one| one[..12] == [self.onward.0, self.onward.1].concat());
+        seen
+    }
+
+    /// Filters of directors on the near interface.
+    fn filters(&mut self) -> usize {
+        guard::find(&mut self.netlink, self.near).unwrap().len()
+    }
+}
+
+/// Runs `test` with a fast path for 16 flows, or says why it cannot.
+fn with_fast_path(name: &str, test: impl FnOnce(Host<'_>, FastPath)) {
+    with_lab(name, |lab| match FastPath::open(16) {
+        Ok(path) => test(Host::new(lab), path),
+        Err(error @ FastPathError::NotPermitted { .. }) => not_run(name, &error.to_string()),
+        Err(error) => panic!("{error}"),
+    });
 }
 
 fn services() -> Classifier {
@@ -95,17 +126,15 @@ fn services() -> Classifier {
 }
 
 fn flow(port: u16) -> Flow {
-    Flow {
-        source: SocketAddr::new(CLIENT.into(), port),
-        destination: SocketAddr::new(VIRTUAL.into(), 80),
-    }
+    of(CLIENT.into(), port, VIRTUAL.into())
 }
 
 fn flow6(port: u16) -> Flow {
-    Flow {
-        source: SocketAddr::new(CLIENT6.into(), port),
-        destination: SocketAddr::new(VIRTUAL6.into(), 80),
-    }
+    of(CLIENT6.into(), port, VIRTUAL6.into())
+}
+
+fn of(client: IpAddr, port: u16, service: IpAddr) -> Flow {
+    Flow { source: SocketAddr::new(client, port), destination: SocketAddr::new(service, 80) }
 }
 
 /// A TCP segment to port 80 whose checksum nobody looks at.
@@ -126,42 +155,340 @@ fn packet6(port: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
     frames::ipv6(TCP, CLIENT6, VIRTUAL6, &segment(port, flags, payload))
 }
 
-/// The next frame at the socket whose source port is `port`.
-fn captured(socket: &mut PacketSocket, port: u16) -> (Vec<u8>, ReceivedMeta) {
-    until(socket, "the frame at the director", |octets, meta| {
-        let at = if octets[12] == 8 { 34 } else { 54 };
-        let found = octets.get(at..at + 2) == Some(&port.to_be_bytes());
-        found.then(|| (octets.to_vec(), meta))
-    })
+/// The next frame of the services at the socket.
+fn captured(socket: &mut PacketSocket) -> (Vec<u8>, ReceivedMeta) {
+    until(socket, "a frame at the director", |octets, meta| Some((octets.to_vec(), meta)))
+}
+
+fn sent_whole(socket: &mut PacketSocket, frame: &[u8], what: &str) {
+    let (octets, meta) = captured(socket);
+    assert_eq!(octets, frame, "{what}");
+    assert_eq!(meta.elsewhere, None, "{what}");
+}
+
+fn sent_by_the_kernel(socket: &mut PacketSocket, frame: &[u8], what: &str) {
+    let (octets, meta) = captured(socket);
+    assert_eq!(meta.elsewhere, Some(u32::try_from(frame.len()).unwrap()), "{what}");
+    assert_eq!(octets, frame[..96.min(frame.len() - 1)], "{what}");
 }
 
 #[test]
 fn frames_of_a_flow_go_out_rewritten_and_their_headers_come_here() {
-    with_lab("frames_of_a_flow_go_out_rewritten", |lab| {
-        let mut host = Host::new(lab);
-        let path = FastPath::open(16).unwrap();
+    with_fast_path("frames_of_a_flow_go_out_rewritten", |mut host, path| {
         let (_guard, _filter, mut socket) = host.start(&path);
         path.insert(&flow(4000), &host.way()).unwrap();
         path.insert(&flow6(4001), &host.way()).unwrap();
         assert_eq!(path.len(), 2);
         let long = [7; 1200];
-        for (port, packet) in [
-            (4000, packet(4000, ACK, &long)),
-            (4000, packet(4000, ACK, b"")),
-            (4001, packet6(4001, ACK, &long)),
-            (4001, packet6(4001, ACK, b"")),
+        for packet in [
+            packet(4000, ACK, &long),
+            packet(4000, ACK, b""),
+            packet(4000, ACK | 8, b"x"),
+            packet6(4001, ACK, &long),
+            packet6(4001, ACK, b""),
         ] {
             let frame = host.frame(&packet);
-            send(&mut host.client, std::slice::from_ref(&frame));
-            let (octets, meta) = captured(&mut socket, port);
-            assert_eq!(meta.elsewhere, Some(u32::try_from(frame.len()).unwrap()));
-            assert_eq!(octets.len(), 96.min(frame.len() - 1));
-            assert_eq!(octets, frame[..octets.len()]);
-            let expected = host.forwarded(&frame);
-            until(&mut host.server, "the frame at the server", |octets, _| {
-                (octets == expected).then_some(())
-            });
+            assert!(host.pass(&frame).is_empty());
+            sent_by_the_kernel(&mut socket, &frame, "a frame of the flow");
         }
         assert_eq!(socket.statistics().unwrap().truncated, 0);
     });
+}
+
+#[test]
+fn what_changes_a_connection_or_is_out_of_the_ordinary_comes_whole_and_stays() {
+    with_fast_path("what_changes_a_connection", |mut host, path| {
+        let (_guard, _filter, mut socket) = host.start(&path);
+        path.insert(&flow(4000), &host.way()).unwrap();
+        path.insert(&flow6(4000), &host.way()).unwrap();
+        let data = segment(4000, ACK, b"data");
+        let mut last_hop = frames::ipv4(TCP, CLIENT, VIRTUAL, &[], 0x4000, &data);
+        last_hop[8] = 1;
+        last_hop[10..12].fill(0);
+        let sum = frames::checksum(&last_hop[..20]).to_be_bytes();
+        last_hop[10..12].copy_from_slice(&sum);
+        let mut last_hop6 = packet6(4000, ACK, b"data");
+        last_hop6[7] = 1;
+        let options = [TCP, 0, 1, 4, 0, 0, 0, 0];
+        let strange = [
+            ("SYN", packet(4000, 2, b"")),
+            ("FIN", packet(4000, ACK | 1, b"")),
+            ("RST", packet(4000, 4, b"")),
+            ("another flow", packet(4001, ACK, &[7; 500])),
+            ("last hop", last_hop),
+            ("first fragment", frames::ipv4(TCP, CLIENT, VIRTUAL, &[], 0x2000, &data)),
+            ("later fragment", frames::ipv4(TCP, CLIENT, VIRTUAL, &[], 0x0001, &data)),
+            ("options", frames::ipv4(TCP, CLIENT, VIRTUAL, &[1, 1, 1, 0], 0, &data)),
+            ("IPv6 SYN", packet6(4000, 2, b"")),
+            ("IPv6 FIN", packet6(4000, ACK | 1, b"")),
+            ("IPv6 RST", packet6(4000, 4 | ACK, b"")),
+            ("IPv6 last hop", last_hop6),
+            ("IPv6 options", frames::ipv6(60, CLIENT6, VIRTUAL6, &[&options[..], &data].concat())),
+        ];
+        for (what, packet) in strange {
+            let frame = host.frame(&packet);
+            send(&mut host.client, std::slice::from_ref(&frame));
+            sent_whole(&mut socket, &frame, what);
+        }
+        let octets = host.frame(&packet(4000, ACK, b"tagged"));
+        let vlan = Some(VlanTag::new(7));
+        let vnet = VnetHeader::default();
+        assert_eq!(host.client.send([OutgoingFrame { octets: &octets, vlan, vnet }]).taken, 1);
+        let (whole, meta) = captured(&mut socket);
+        assert_eq!((whole, meta.vlan, meta.elsewhere), (octets, vlan, None));
+        // To everybody.
+        let mut everybody = host.frame(&packet(4000, ACK, b"everybody"));
+        everybody[..6].fill(0xff);
+        send(&mut host.client, std::slice::from_ref(&everybody));
+        sent_whole(&mut socket, &everybody, "to everybody");
+        // None of them came out before this one does.
+        let last = host.frame(&packet(4000, ACK, b"last"));
+        assert!(host.pass(&last).is_empty());
+    });
+}
+
+/// TCP with payload for the device to cut into segments of 1000 octets and to sum up.
+fn large(packet: &[u8], headers: u16) -> VnetHeader {
+    let kind = if packet[0] >> 4 == 4 { 1 } else { 4 };
+    VnetHeader {
+        checksum: Some(PartialChecksum { start: headers - 20, offset: 16 }),
+        segmentation: Some(Segmentation { kind, segment_size: 1000, header_length: headers }),
+    }
+}
+
+#[test]
+fn a_frame_of_several_segments_stays_one() {
+    with_fast_path("a_frame_of_several_segments", |mut host, path| {
+        let (_guard, _filter, mut socket) = host.start(&path);
+        path.insert(&flow(4000), &host.way()).unwrap();
+        path.insert(&flow6(4000), &host.way()).unwrap();
+        let payload = [7; 12_500];
+        for (packet, headers) in
+            [(packet(4000, ACK, &payload), 54), (packet6(4000, ACK, &payload), 74)]
+        {
+            let vnet = large(&packet, headers);
+            let octets = host.frame(&packet);
+            let frame = OutgoingFrame { octets: &octets, vlan: None, vnet };
+            assert_eq!(host.client.send([frame]).taken, 1);
+            let expected = host.forwarded(&octets);
+            let seen = until(&mut host.server, "the large frame", |found, meta| {
+                (found == expected).then_some(meta.vnet)
+            });
+            assert_eq!(seen.checksum, vnet.checksum);
+            assert_eq!(seen.segmentation.map(|split| split.segment_size), Some(1000));
+            let (headers, meta) = captured(&mut socket);
+            assert_eq!((headers.len(), meta.elsewhere), (96, u32::try_from(octets.len()).ok()));
+            assert_eq!(meta.vnet.segmentation.map(|split| split.segment_size), Some(1000));
+
+            // Segments too long for the way: the director has to say so to the sender.
+            let narrow = Way { mtu: 900, ..host.way() };
+            let flow = if octets[12] == 8 { flow(4000) } else { flow6(4000) };
+            path.insert(&flow, &narrow).unwrap();
+            assert_eq!(host.client.send([frame]).taken, 1);
+            sent_whole(&mut socket, &octets, "segments too long");
+        }
+        assert_eq!(path.len(), 2);
+    });
+}
+
+#[test]
+fn a_flow_withdrawn_comes_whole_again() {
+    with_fast_path("a_flow_withdrawn", |mut host, path| {
+        let (_guard, _filter, mut socket) = host.start(&path);
+        let way = host.way();
+        for port in 4000..4016 {
+            path.insert(&flow(port), &way).unwrap();
+        }
+        let full = path.insert(&flow(4016), &way).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        // A flow that is there is written again, however full.
+        path.insert(&flow(4001), &way).unwrap();
+        assert_eq!((path.len(), path.capacity()), (16, 16));
+
+        assert!(path.withdraw(&flow(4000)).unwrap());
+        assert!(!path.withdraw(&flow(4000)).unwrap());
+        let withdrawn = host.frame(&packet(4000, ACK, b"withdrawn"));
+        send(&mut host.client, std::slice::from_ref(&withdrawn));
+        sent_whole(&mut socket, &withdrawn, "withdrawn");
+        let other = host.frame(&packet(4001, ACK, b"other"));
+        assert!(host.pass(&other).is_empty());
+        sent_by_the_kernel(&mut socket, &other, "another flow");
+
+        path.clear().unwrap();
+        assert!(path.is_empty());
+        send(&mut host.client, std::slice::from_ref(&other));
+        sent_whole(&mut socket, &other, "cleared");
+    });
+}
+
+#[test]
+fn sockets_without_it_get_whole_frames() {
+    with_fast_path("sockets_without_it", |mut host, path| {
+        let (_guard, filter, mut socket) = host.start(&path);
+        path.insert(&flow(4000), &host.way()).unwrap();
+        socket.set_classifier(&services(), &SocketAudience::default()).unwrap();
+        let frame = host.frame(&packet(4000, ACK, &[7; 300]));
+        assert!(host.pass(&frame).is_empty());
+        sent_whole(&mut socket, &frame, "the classic filter");
+        drop(filter);
+    });
+}
+
+#[test]
+fn any_number_of_services_goes_with_it() {
+    with_fast_path("any_number_of_services", |mut host, path| {
+        let (_guard, _filter, mut socket) = host.start(&path);
+        path.insert(&flow(4000), &host.way()).unwrap();
+        for count in [0_u16, 100, 400, 1500, 5000] {
+            let scattered = (0..count).map(|number| {
+                let [high, low] = number.to_be_bytes();
+                let address = Ipv4Addr::new(10, high, low, 2 * (low % 100)).into();
+                ServiceMatch::service(TCP, address, 1000 + 3 * number)
+            });
+            let own = ServiceMatch::service(TCP, VIRTUAL.into(), 80);
+            let classifier = Classifier::new(scattered.chain([own]));
+            let audience = SocketAudience::default();
+            socket.set_classifier_and_fast_path(&classifier, &audience, &path).unwrap();
+            let frame = host.frame(&packet(4000, ACK, &[7; 300]));
+            assert!(host.pass(&frame).is_empty());
+            sent_by_the_kernel(&mut socket, &frame, "a frame of the flow");
+            let other = host.frame(&packet(4001, ACK, &[7; 300]));
+            send(&mut host.client, std::slice::from_ref(&other));
+            sent_whole(&mut socket, &other, "a frame of another flow");
+        }
+    });
+}
+
+#[test]
+fn removal_leaves_no_trace_and_the_guard_in_force() {
+    with_fast_path("removal_leaves_no_trace", |mut host, path| {
+        let (guard, filter, _socket) = host.start(&path);
+        assert!(filter.is_in_place(&mut host.netlink).unwrap());
+        assert!(!filter.is_behind_others(&mut host.netlink).unwrap());
+        assert!(!guard.is_behind_others(&mut host.netlink).unwrap());
+        assert_eq!(host.filters(), 2);
+        // Once more under the same name: the older one goes.
+        let again = path.install(&mut host.netlink, host.near, "one").unwrap();
+        assert_eq!(host.filters(), 2);
+        again.remove(&mut host.netlink).unwrap();
+        assert_eq!(host.filters(), 1);
+        assert!(!filter.is_in_place(&mut host.netlink).unwrap());
+        assert!(guard.is_in_place(&mut host.netlink).unwrap());
+        let lab = host.lab;
+        lab.here.run(|| drop((filter, guard)));
+        assert_eq!(host.filters(), 0);
+        let listed = lab.here.words("tc", &["qdisc", "show", "dev", "near"]);
+        assert!(!listed.contains("clsact"), "{listed}");
+    });
+}
+
+#[test]
+fn the_guard_comes_behind_whichever_is_first() {
+    with_fast_path("the_guard_comes_behind", |mut host, path| {
+        let path = Arc::new(path);
+        let filter = path.install(&mut host.netlink, host.near, "one").unwrap();
+        let guard = host.guard();
+        let near = host.near;
+        let mut socket = host.lab.here.run(|| PacketSocket::open(near, &small()).unwrap());
+        let audience = SocketAudience::default();
+        socket.set_classifier_and_fast_path(&services(), &audience, &path).unwrap();
+        path.insert(&flow(4000), &host.way()).unwrap();
+        let frame = host.frame(&packet(4000, ACK, b"data"));
+        assert!(host.pass(&frame).is_empty());
+        assert!(!filter.is_behind_others(&mut host.netlink).unwrap());
+        filter.remove(&mut host.netlink).unwrap();
+
+        // Another program has taken the place in front of the guard.
+        let words = "filter add dev near ingress pref 1 protocol all bpf da bytecode";
+        let words: Vec<_> = words.split(' ').chain(["1,6 0 0 0"]).collect();
+        host.lab.here.words("tc", &words);
+        assert!(guard.is_behind_others(&mut host.netlink).unwrap());
+        let error = path.install(&mut host.netlink, host.near, "one").unwrap_err();
+        assert!(matches!(error, FastPathError::NoPriority { .. }), "{error}");
+        // A second director on the interface, behind both.
+        let second = path.install(&mut host.netlink, host.near, "two").unwrap();
+        assert!(second.is_behind_others(&mut host.netlink).unwrap());
+        let lab = host.lab;
+        lab.here.run(|| drop((second, guard)));
+    });
+}
+
+#[test]
+fn the_filter_of_a_dead_director_goes_on_until_a_successor_removes_it() {
+    with_fast_path("the_filter_of_a_dead_director", |mut host, path| {
+        let claim = host.lab.here.run(|| Claim::acquire(&Guard::claim_name("one")).unwrap());
+        let (guard, filter, socket) = host.start(&path);
+        path.insert(&flow(4000), &host.way()).unwrap();
+        // Killed: nothing is tidied up, but the kernel closes all descriptors.
+        std::mem::forget((guard, filter));
+        drop((socket, path, claim));
+        host.lab.here.run(|| {
+            eventually("the name to be free", || {
+                (!claim::is_held(&Guard::claim_name("one")).unwrap()).then_some(())
+            });
+        });
+        let frame = host.frame(&packet(4000, ACK, b"data"));
+        assert!(host.pass(&frame).is_empty());
+
+        let found = guard::find(&mut host.netlink, host.near).unwrap();
+        assert_eq!(found.len(), 2);
+        for one in found {
+            assert_eq!(one.id, "one");
+            assert!(host.lab.here.run(|| one.is_orphan()).unwrap());
+            one.remove(&mut host.netlink).unwrap();
+        }
+        assert_eq!(host.filters(), 0);
+        // The new one begins with no flow.
+        let path = FastPath::open(16).unwrap();
+        let (_guard, _filter, mut socket) = host.start(&path);
+        send(&mut host.client, std::slice::from_ref(&frame));
+        sent_whole(&mut socket, &frame, "a flow of the dead");
+    });
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    with_fast_path("what_does_not_fit", |mut host, path| {
+        for id in ["", "two words", &"x".repeat(guard::ID_LEN_MAX + 1)] {
+            let error = path.install(&mut host.netlink, host.near, id).unwrap_err();
+            assert!(matches!(error, FastPathError::BadId { .. }), "{error}");
+        }
+        let error = path.install(&mut host.netlink, 4711, "one").unwrap_err();
+        assert!(error.to_string().contains("4711"), "{error}");
+        for capacity in [0, fast_path::CAPACITY_MAX + 1] {
+            let error = FastPath::open(capacity).unwrap_err();
+            assert!(error.to_string().contains("1 to 1048576"), "{error}");
+        }
+        let mixed = of(CLIENT.into(), 1, VIRTUAL6.into());
+        let error = path.insert(&mixed, &host.way()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(host.filters(), 0);
+    });
+}
+
+/// Set for a process that is to be refused.
+const REFUSED: &str = "L4_FAST_PATH_REFUSED";
+
+#[test]
+fn without_the_right_the_error_says_which() {
+    if let Ok(expected) = std::env::var(REFUSED) {
+        let error = FastPath::open(16).unwrap_err();
+        assert!(matches!(error, FastPathError::NotPermitted { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("bpf(BPF_MAP_CREATE)") && text.contains(&expected), "{text}");
+        return;
+    }
+    let test = "fast_path::without_the_right_the_error_says_which";
+    let own = std::env::current_exe().unwrap();
+    let ways: [(&[&str], &str); 2] = [
+        (&["setpriv", "--bounding-set=-bpf,-sys_admin"], "lacks CAP_BPF"),
+        (&["unshare", "--user", "--map-root-user"], "initial user namespace"),
+    ];
+    for (words, expected) in ways {
+        let mut child = Command::new(words[0]);
+        child.args(&words[1..]).arg(&own).args(["--exact", test]).env(REFUSED, expected);
+        let output = child.output().unwrap_or_else(|why| panic!("{}: {why}", words[0]));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{words:?}: {said}");
+    }
 }

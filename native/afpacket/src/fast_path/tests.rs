@@ -1,0 +1,231 @@
+//! Both programs in the test machine, against the conditions written down once more.
+
+use std::collections::HashMap;
+
+use super::flow::{Flow, Way};
+use super::program::Programs;
+use crate::bpf::Program;
+use crate::ebpf::Instruction;
+use crate::ebpf::interpret::{Input, Outcome, run};
+
+const REDIRECT: u32 = 7;
+const GO_ON: u32 = u32::MAX;
+const WHOLE: u32 = u32::MAX;
+const WAY: Way =
+    Way { interface: 9, mtu: 200, destination: [4, 4, 4, 4, 4, 4], source: [5, 5, 5, 5, 5, 5] };
+
+/// Both programs and a map with the flows of [`ipv4`] and [`ipv6`].
+struct Both {
+    traffic: Vec<Instruction>,
+    socket: Vec<Instruction>,
+    map: HashMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Both {
+    fn new() -> Self {
+        let programs = Programs { map: 3 };
+        let socket = programs.socket_filter(&Program::constant(WHOLE)).expect("known");
+        let flow = |source: &str, destination: &str| {
+            let flow = Flow {
+                source: source.parse().expect("address"),
+                destination: destination.parse().expect("address"),
+            };
+            (flow.key().expect("one family").to_vec(), WAY.value().to_vec())
+        };
+        let flows =
+            [flow("10.0.0.1:4000", "192.0.2.80:80"), flow("[fd00::1]:4000", "[fd00::80]:80")];
+        Self {
+            traffic: programs.traffic_filter().expect("short jumps"),
+            socket: socket.expect("short jumps"),
+            map: HashMap::from(flows),
+        }
+    }
+
+    /// What the interface's filter does, after the socket's has agreed.
+    fn outcome<'m>(&'m self, mut input: Input<'m>) -> Outcome {
+        input.map = Some(&self.map);
+        let length = input.octets.len();
+        let (traffic, socket) = (run(&self.traffic, &input), run(&self.socket, &input));
+        if traffic.answer == REDIRECT {
+            assert_eq!(traffic.redirected, Some(9));
+            let headers = u32::try_from(length.saturating_sub(1).min(96)).expect("short");
+            assert_eq!(socket.answer, headers);
+        } else {
+            assert_eq!((traffic.answer, traffic.redirected), (GO_ON, None));
+            assert_eq!(traffic.octets, input.octets, "what goes on stays as it was");
+            assert_eq!(socket.answer, WHOLE);
+        }
+        traffic
+    }
+
+    fn forwards(&self, input: Input<'_>) -> bool {
+        self.outcome(Input { map: None, ..input }).answer == REDIRECT
+    }
+}
+
+fn sum(octets: &[u8]) -> u16 {
+    let sum: u32 = octets.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    u16::try_from((folded & 0xffff) + (folded >> 16)).expect("folded twice")
+}
+
+fn ipv4(payload: usize) -> Vec<u8> {
+    let mut frame = vec![2; 12];
+    let [l0, l1] = u16::try_from(40 + payload).expect("short").to_be_bytes();
+    frame.extend_from_slice(&[8, 0, 0x45, 0, l0, l1, 1, 2, 0x40, 0, 64, 6, 0, 0]);
+    frame.extend_from_slice(&[10, 0, 0, 1, 192, 0, 2, 80]);
+    let header = (!sum(&frame[14..34])).to_be_bytes();
+    frame[24..26].copy_from_slice(&header);
+    frame.extend_from_slice(&tcp(payload));
+    frame
+}
+
+fn ipv6(payload: usize) -> Vec<u8> {
+    let mut frame = vec![2; 12];
+    let [l0, l1] = u16::try_from(20 + payload).expect("short").to_be_bytes();
+    frame.extend_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, l0, l1, 6, 64]);
+    for last in [1, 0x80] {
+        frame.extend_from_slice(&[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+    }
+    frame.extend_from_slice(&tcp(payload));
+    frame
+}
+
+fn tcp(payload: usize) -> Vec<u8> {
+    let mut segment = vec![0x0f, 0xa0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 1, 0, 0, 0, 0, 0];
+    segment.resize(20 + payload, 7);
+    segment
+}
+
+fn of(octets: Vec<u8>) -> Input<'static> {
+    Input { octets, ..Input::default() }
+}
+
+/// `frame` with one octet written over.
+fn with(frame: Vec<u8>, at: usize, octet: u8) -> Input<'static> {
+    let mut frame = frame;
+    frame[at] = octet;
+    of(frame)
+}
+
+#[test]
+fn what_is_forwarded_has_new_addresses_one_ttl_less_and_a_true_checksum() {
+    let both = Both::new();
+    for ttl in 2..=255 {
+        for identification in [0, 1, 0x35, 0xfe, 0xff] {
+            let mut frame = ipv4(30);
+            frame[18] = identification;
+            frame[22] = ttl;
+            frame[24..26].fill(0);
+            let header = (!sum(&frame[14..34])).to_be_bytes();
+            frame[24..26].copy_from_slice(&header);
+            let outcome = both.outcome(of(frame.clone()));
+            assert_eq!(outcome.answer, REDIRECT);
+            assert_eq!(sum(&outcome.octets[14..34]), 0xffff, "TTL {ttl}");
+            assert_ne!(outcome.octets[24..26], [0xff, 0xff]);
+            frame[..12].copy_from_slice(&[4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5]);
+            frame[22] -= 1;
+            frame[24..26].copy_from_slice(&outcome.octets[24..26]);
+            assert_eq!(outcome.octets, frame);
+        }
+        let mut frame = ipv6(30);
+        frame[21] = ttl;
+        let outcome = both.outcome(of(frame.clone()));
+        frame[..12].copy_from_slice(&[4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5]);
+        frame[21] -= 1;
+        assert_eq!((outcome.answer, outcome.octets), (REDIRECT, frame));
+    }
+}
+
+#[test]
+fn anything_out_of_the_ordinary_goes_on_whole() {
+    let both = Both::new();
+    assert!(both.forwards(of(ipv4(30))) && both.forwards(of(ipv6(30))));
+    // ACK and PSH, URG, ECE, CWR: data like any other.
+    assert!(both.forwards(with(ipv4(30), 47, 0xf8)) && both.forwards(with(ipv6(30), 67, 0xf8)));
+    let strange = [
+        ("another machine's", Input { packet_type: 3, ..of(ipv4(30)) }),
+        ("broadcast", Input { packet_type: 1, ..of(ipv4(30)) }),
+        ("tagged", Input { vlan: true, ..of(ipv4(30)) }),
+        ("not IP", with(ipv4(30), 13, 6)),
+        ("options", with(ipv4(30), 14, 0x46)),
+        ("more fragments", with(ipv4(30), 20, 0x20)),
+        ("later fragment", with(ipv4(30), 21, 1)),
+        ("TTL 1", with(ipv4(30), 22, 1)),
+        ("TTL 0", with(ipv4(30), 22, 0)),
+        ("UDP", with(ipv4(30), 23, 17)),
+        ("FIN", with(ipv4(30), 47, 0x11)),
+        ("SYN", with(ipv4(30), 47, 0x02)),
+        ("RST", with(ipv4(30), 47, 0x14)),
+        ("another client", with(ipv4(30), 29, 2)),
+        ("another service", with(ipv4(30), 33, 81)),
+        ("another client port", with(ipv4(30), 35, 0xa1)),
+        ("another service port", with(ipv4(30), 37, 81)),
+        ("TCP header too short", with(ipv4(30), 46, 0x40)),
+        ("TCP header too long", with(ipv4(30), 46, 0xf0)),
+        ("longer than the frame", with(ipv4(30), 17, 71)),
+        ("shorter than its headers", with(ipv4(30), 17, 39)),
+        ("over 64 KB", with(with(ipv4(30), 16, 0).octets, 17, 0)),
+        ("longer than the way takes", of(ipv4(161))),
+        ("a segment too long", Input { segment_size: 161, ..of(ipv4(300)) }),
+        ("IPv6 of another version", with(ipv6(30), 14, 0x70)),
+        ("IPv6 extension header", with(ipv6(30), 20, 0)),
+        ("hop limit 1", with(ipv6(30), 21, 1)),
+        ("IPv6 FIN", with(ipv6(30), 67, 0x11)),
+        ("IPv6 SYN", with(ipv6(30), 67, 0x02)),
+        ("IPv6 RST", with(ipv6(30), 67, 0x04)),
+        ("another IPv6 client", with(ipv6(30), 29, 9)),
+        ("another IPv6 service", with(ipv6(30), 38, 9)),
+        ("IPv6 longer than the frame", with(ipv6(30), 19, 51)),
+        ("IPv6 shorter than TCP", with(ipv6(30), 19, 19)),
+        ("IPv6 TCP header too long", with(ipv6(30), 66, 0xf0)),
+        ("IPv6 longer than the way takes", of(ipv6(141))),
+        ("an IPv6 segment too long", Input { segment_size: 141, ..of(ipv6(300)) }),
+    ];
+    for (what, input) in strange {
+        assert!(!both.forwards(input), "{what}");
+    }
+    for whole in [ipv4(0), ipv6(0)] {
+        for length in 0..whole.len() {
+            assert!(!both.forwards(of(whole[..length].to_vec())), "{length} octets");
+        }
+    }
+}
+
+#[test]
+fn lengths_up_to_the_ways_limit_are_forwarded() {
+    let both = Both::new();
+    assert!(both.forwards(of(ipv4(0))) && both.forwards(of(ipv6(0))));
+    assert!(both.forwards(of(ipv4(160))) && both.forwards(of(ipv6(140))));
+    // Several segments: each of them counts, whatever they are together.
+    assert!(both.forwards(Input { segment_size: 160, ..of(ipv4(3000)) }));
+    assert!(both.forwards(Input { segment_size: 140, ..of(ipv6(3000)) }));
+    // Padding of a short frame.
+    let mut padded = ipv4(0);
+    padded.resize(60, 0);
+    assert!(both.forwards(of(padded)));
+}
+
+#[test]
+fn octets_of_any_kind_are_judged_alike_by_both() {
+    let both = Both::new();
+    let mut state = 5_u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from((state >> 33) % limit as u64).expect("small")
+    };
+    let mut counted = [0; 2];
+    for _ in 0..40_000 {
+        let mut frame = if below(2) == 0 { ipv4(below(40)) } else { ipv6(below(40)) };
+        for _ in 0..below(3) {
+            let at = below(frame.len());
+            frame[at] = u8::try_from(below(256)).expect("octet");
+        }
+        if below(4) == 0 {
+            let length = frame.len();
+            frame.truncate(length - below(8).min(length));
+        }
+        counted[usize::from(both.forwards(of(frame)))] += 1;
+    }
+    assert!(counted.iter().all(|count| *count > 4000), "{counted:?}");
+}
