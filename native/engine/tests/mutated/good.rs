@@ -1,0 +1,97 @@
+//! Whether a frame's checksums are right, by the book: an oracle.
+
+use wire::dissect::{Dissection, Fragment, dissect};
+use wire::protocol::{ICMPV4, ICMPV6, SCTP, TCP, UDP};
+
+const LINK: usize = 14;
+
+/// The Internet checksum's sum (RFC 1071), not complemented.
+fn sum(octets: &[u8], start: u32) -> u32 {
+    let (pairs, rest) = octets.as_chunks::<2>();
+    let mut sum = start;
+    for pair in pairs {
+        sum += u32::from(u16::from_be_bytes(*pair));
+    }
+    if let [last] = rest {
+        sum += u32::from(*last) << 8;
+    }
+    fold(sum)
+}
+
+const fn fold(mut sum: u32) -> u32 {
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum
+}
+
+/// Whether the IP header is one a host would take.
+pub(crate) fn header(frame: &[u8]) -> bool {
+    match dissect(frame) {
+        Ok(Dissection::Ip(ip)) => !ip.source.is_ipv4() || ipv4_header(frame, ip.l3),
+        _ => false,
+    }
+}
+
+fn ipv4_header(frame: &[u8], l3: usize) -> bool {
+    let length = usize::from(frame[l3] & 15) * 4;
+    frame.get(l3..l3 + length).is_some_and(|header| sum(header, 0) == 0xffff)
+}
+
+/// Whether the transport checksum of a whole packet is right; not for fragments and protocols
+/// without one.
+pub(crate) fn transport(frame: &[u8]) -> bool {
+    let Ok(Dissection::Ip(ip)) = dissect(frame) else { return false };
+    if ip.fragment != Fragment::No {
+        return false;
+    }
+    let Some(segment) = frame.get(ip.l4..ip.end) else { return false };
+    let length = u32::try_from(segment.len()).expect("a packet is small");
+    let addresses = match ip.source {
+        std::net::IpAddr::V4(_) => frame.get(ip.l3 + 12..ip.l3 + 20),
+        std::net::IpAddr::V6(_) => frame.get(ip.l3 + 8..ip.l3 + 40),
+    };
+    let pseudo = || sum(addresses.unwrap_or_default(), u32::from(ip.protocol) + length);
+    match ip.protocol {
+        UDP if segment.len() >= 8 && segment[6..8] == [0, 0] => ip.source.is_ipv4(),
+        TCP if segment.len() >= 20 => sum(segment, pseudo()) == 0xffff,
+        UDP if segment.len() >= 8 => {
+            let said = usize::from(u16::from_be_bytes([segment[4], segment[5]]));
+            said == segment.len() && sum(segment, pseudo()) == 0xffff
+        }
+        ICMPV6 if segment.len() >= 8 => sum(segment, pseudo()) == 0xffff,
+        ICMPV4 if segment.len() >= 8 => sum(segment, 0) == 0xffff,
+        SCTP if segment.len() >= 12 => {
+            let said = u32::from_le_bytes([segment[8], segment[9], segment[10], segment[11]]);
+            said == crc32c(segment)
+        }
+        _ => false,
+    }
+}
+
+/// CRC32c of an SCTP packet with its checksum taken as zero (RFC 9260 appendix A).
+fn crc32c(packet: &[u8]) -> u32 {
+    let mut register = u32::MAX;
+    for (at, octet) in packet.iter().enumerate() {
+        register ^= u32::from(if (8..12).contains(&at) { 0 } else { *octet });
+        for _ in 0..8 {
+            register = (register >> 1) ^ if register & 1 == 1 { 0x82F6_3B78 } else { 0 };
+        }
+    }
+    !register
+}
+
+/// Gives an IPv4 header the checksum it should have.
+pub(crate) fn repair_ipv4_header(frame: &mut [u8]) {
+    if frame.get(12..14) != Some(&[8, 0]) {
+        return;
+    }
+    let length = usize::from(frame.get(LINK).copied().unwrap_or(0) & 15) * 4;
+    let Some(header) = frame.get_mut(LINK..LINK + length) else { return };
+    if header.len() < 20 {
+        return;
+    }
+    header[10..12].fill(0);
+    let checksum = !u16::try_from(sum(header, 0)).expect("it is folded");
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+}
