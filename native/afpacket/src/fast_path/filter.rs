@@ -1,6 +1,7 @@
 //! The fast path's filter on an interface: in front of the guard's, known by its name.
 
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::FastPathError;
 use crate::guard::{self, is_id};
@@ -16,13 +17,15 @@ pub(crate) fn signer(filter: &Filter) -> Option<String> {
 }
 
 /// A fast path in force on one interface. Dropping it ends that: in the network namespace of the
-/// thread that drops it, which has to be the one it was installed in.
+/// thread that drops it, which has to be the one it was installed in. It removes its own filter
+/// only, not one that has taken its place.
 #[derive(Debug)]
 pub struct FastFilter {
     interface: u32,
     id: String,
+    /// Tells this filter from others with the same id; 0 while there is none.
+    handle: u32,
     made_clsact: bool,
-    installed: bool,
 }
 
 impl FastFilter {
@@ -37,9 +40,13 @@ impl FastFilter {
         }
         let kernel = |source| FastPathError::Kernel { interface, source };
         let made_clsact = netlink.add_clsact(interface).map_err(kernel)?;
-        let mut filter = Self { interface, id: id.to_owned(), made_clsact, installed: false };
-        filter.set(program, netlink)?;
-        filter.installed = true;
+        let mut filter = Self { interface, id: id.to_owned(), handle: 0, made_clsact };
+        let old = filter.listed(netlink).map_err(kernel)?;
+        filter.handle = filter.add(program, netlink)?;
+        // Away after the new one: in between both forward.
+        for one in old {
+            netlink.remove_filter(interface, one.priority, one.handle).map_err(kernel)?;
+        }
         match filter.is_in_place(netlink) {
             Ok(true) => Ok(filter),
             Ok(false) => Err(FastPathError::NotVerified { interface }),
@@ -59,19 +66,22 @@ impl FastFilter {
     /// # Errors
     /// When the kernel does not answer.
     pub fn is_in_place(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
-        Ok(!self.own(netlink)?.is_empty())
+        Ok(self.listed(netlink)?.iter().any(|one| one.handle == self.handle))
     }
 
-    /// Whether another program's filters come first on this interface. One that ends the decision
-    /// keeps the fast path from forwarding what the socket gets cut: insert no flows then.
+    /// Whether another program's filters, or the director's own guard, come first on this
+    /// interface. One that ends the decision keeps the fast path from forwarding what the socket
+    /// gets cut: insert no flows then.
     ///
     /// # Errors
     /// When the kernel does not answer.
     pub fn is_behind_others(&self, netlink: &mut Netlink) -> Result<bool, NetlinkError> {
         let filters = netlink.ingress_filters(self.interface)?;
-        let own = self.own_of(&filters).map(|one| one.priority).max().unwrap_or(0);
+        let own = self.own_of(&filters).find(|one| one.handle == self.handle);
+        let own = own.map_or(0, |one| one.priority);
         let is_other = |one: &Filter| one.handle != 0 && !guard::is_of_a_director(one);
-        Ok(filters.iter().any(|one| one.priority < own && is_other(one)))
+        let behind_guard = guard::priority_of(&filters, &self.id).is_some_and(|guard| guard <= own);
+        Ok(behind_guard || filters.iter().any(|one| one.priority < own && is_other(one)))
     }
 
     /// Ends the forwarding. Dropping does the same but cannot tell of a failure.
@@ -83,7 +93,9 @@ impl FastFilter {
         self.clear(netlink).map_err(|source| FastPathError::Kernel { interface, source })
     }
 
-    fn set(&self, program: BorrowedFd<'_>, netlink: &mut Netlink) -> Result<(), FastPathError> {
+    /// Adds the filter; returns its handle.
+    fn add(&self, program: BorrowedFd<'_>, netlink: &mut Netlink) -> Result<u32, FastPathError> {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
         let interface = self.interface;
         let kernel = |source| FastPathError::Kernel { interface, source };
         let name = format!("{LABEL}{}", self.id);
@@ -91,10 +103,10 @@ impl FastFilter {
         let mut attempts_left = 8;
         loop {
             let filters = netlink.ingress_filters(interface).map_err(kernel)?;
-            let (priority, exchange) =
-                self.place(&filters).ok_or(FastPathError::NoPriority { interface })?;
-            match netlink.set_program_filter(interface, priority, &program, exchange) {
-                Ok(()) => return Ok(()),
+            let priority = self.place(&filters).ok_or(FastPathError::NoPriority { interface })?;
+            let handle = NEXT.fetch_add(1, Ordering::Relaxed).max(1);
+            match netlink.add_program_filter(interface, priority, handle, &program) {
+                Ok(()) => return Ok(handle),
                 // Another director has taken the priority since the list was made.
                 Err(error) if error.number() == Some(libc::EEXIST) && attempts_left > 0 => {
                     attempts_left -= 1;
@@ -104,17 +116,17 @@ impl FastFilter {
         }
     }
 
-    /// The priority of the filter that is there and is to be exchanged, or the earliest that is
-    /// free; if it is in front of the guard with the same id.
-    fn place(&self, filters: &[Filter]) -> Option<(u16, bool)> {
+    /// The priority of the filter whose place is taken, or the earliest that is free; if it is in
+    /// front of the guard with the same id.
+    fn place(&self, filters: &[Filter]) -> Option<u16> {
         let guard = guard::priority_of(filters, &self.id).unwrap_or(u16::MAX);
         let own = self.own_of(filters).map(|one| one.priority).find(|priority| *priority < guard);
         let is_taken = |priority: u16| filters.iter().any(|one| one.priority == priority);
-        let free = || (1..guard).find(|priority| !is_taken(*priority)).map(|free| (free, false));
-        own.map(|priority| (priority, true)).or_else(free)
+        own.or_else(|| (1..guard).find(|priority| !is_taken(*priority)))
     }
 
-    fn own(&self, netlink: &mut Netlink) -> Result<Vec<Filter>, NetlinkError> {
+    /// The filters with this id.
+    fn listed(&self, netlink: &mut Netlink) -> Result<Vec<Filter>, NetlinkError> {
         let filters = netlink.ingress_filters(self.interface)?;
         Ok(self.own_of(&filters).cloned().collect())
     }
@@ -124,12 +136,12 @@ impl FastFilter {
     }
 
     fn clear(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
-        if self.installed {
-            for one in self.own(netlink)? {
-                netlink.remove_filter(self.interface, one.priority, one.handle)?;
-            }
-            self.installed = false;
+        let mut listed = self.listed(netlink)?;
+        listed.retain(|one| one.handle == self.handle);
+        for one in listed {
+            netlink.remove_filter(self.interface, one.priority, one.handle)?;
         }
+        self.handle = 0;
         if std::mem::take(&mut self.made_clsact) {
             netlink.remove_unused_clsact(self.interface)?;
         }
@@ -139,7 +151,7 @@ impl FastFilter {
 
 impl Drop for FastFilter {
     fn drop(&mut self) {
-        if !self.installed && !self.made_clsact {
+        if self.handle == 0 && !self.made_clsact {
             return;
         }
         // Nobody is left to hear of a failure; the next director finds what stays.

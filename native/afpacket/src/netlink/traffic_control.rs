@@ -48,10 +48,6 @@ pub(crate) struct NamedProgram<'p> {
     pub(crate) name: &'p str,
 }
 
-impl NamedProgram<'_> {
-    const HANDLE: u32 = 1;
-}
-
 impl Filter {
     fn parse(body: &[u8]) -> Option<Self> {
         let info = u32_at(body, 16)?;
@@ -175,26 +171,24 @@ impl Netlink {
         self.command("creation of an ingress filter", request)
     }
 
-    /// Adds an ingress filter of an eBPF program, alone in its priority; or exchanges that of the
-    /// filter there in one step.
-    pub(crate) fn set_program_filter(
+    /// Adds an ingress filter of an eBPF program; in its priority it comes first.
+    pub(crate) fn add_program_filter(
         &mut self,
         interface: u32,
         priority: u16,
+        handle: u32,
         program: &NamedProgram<'_>,
-        exchange: bool,
     ) -> Result<(), NetlinkError> {
         let name = [program.name.as_bytes(), &[0]].concat();
         let descriptor = program.descriptor.as_raw_fd().to_ne_bytes();
         let flags = DIRECT_ACTION.to_ne_bytes();
         let options: [(u16, &[u8]); 3] =
             [(BPF_DESCRIPTOR, &descriptor), (BPF_NAME, &name), (BPF_FLAGS, &flags)];
-        let fixed = fixed(interface, NamedProgram::HANDLE, INGRESS, info(priority));
+        let fixed = fixed(interface, handle, INGRESS, info(priority));
         let request = Request::new(libc::RTM_NEWTFILTER, &fixed)
             .attribute(KIND, b"bpf\0")
             .nested(OPTIONS, &options)
-            .flag(libc::NLM_F_CREATE)
-            .flag(if exchange { libc::NLM_F_REPLACE } else { libc::NLM_F_EXCL });
+            .flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
         self.command("creation of the fast path's ingress filter", request)
     }
 

@@ -233,7 +233,10 @@ fn what_changes_a_connection_or_is_out_of_the_ordinary_comes_whole_and_stays() {
         let octets = host.frame(&packet(4000, ACK, b"tagged"));
         let vlan = Some(VlanTag::new(7));
         let vnet = VnetHeader::default();
-        assert_eq!(host.client.send([OutgoingFrame { octets: &octets, vlan, vnet }]).taken, 1);
+        assert_eq!(
+            host.client.send([OutgoingFrame { prefix: &[], octets: &octets, vlan, vnet }]).taken,
+            1
+        );
         let (whole, meta) = captured(&mut socket);
         assert_eq!((whole, meta.vlan, meta.elsewhere), (octets, vlan, None));
         // To everybody.
@@ -268,7 +271,7 @@ fn a_frame_of_several_segments_stays_one() {
         {
             let vnet = large(&packet, headers);
             let octets = host.frame(&packet);
-            let frame = OutgoingFrame { octets: &octets, vlan: None, vnet };
+            let frame = OutgoingFrame { prefix: &[], octets: &octets, vlan: None, vnet };
             assert_eq!(host.client.send([frame]).taken, 1);
             let expected = host.forwarded(&octets);
             let seen = until(&mut host.server, "the large frame", |found, meta| {
@@ -367,15 +370,18 @@ fn removal_leaves_no_trace_and_the_guard_in_force() {
         assert!(!filter.is_behind_others(&mut host.netlink).unwrap());
         assert!(!guard.is_behind_others(&mut host.netlink).unwrap());
         assert_eq!(host.filters(), 2);
-        // Once more under the same name: the older one goes.
+        // Once more under the same name: the older one goes, and takes nothing with it.
         let again = path.install(&mut host.netlink, host.near, "one").unwrap();
         assert_eq!(host.filters(), 2);
+        assert!(!filter.is_in_place(&mut host.netlink).unwrap());
+        let lab = host.lab;
+        lab.here.run(|| drop(filter));
+        assert!(again.is_in_place(&mut host.netlink).unwrap());
+        assert!(!again.is_behind_others(&mut host.netlink).unwrap());
         again.remove(&mut host.netlink).unwrap();
         assert_eq!(host.filters(), 1);
-        assert!(!filter.is_in_place(&mut host.netlink).unwrap());
         assert!(guard.is_in_place(&mut host.netlink).unwrap());
-        let lab = host.lab;
-        lab.here.run(|| drop((filter, guard)));
+        lab.here.run(|| drop(guard));
         assert_eq!(host.filters(), 0);
         let listed = lab.here.words("tc", &["qdisc", "show", "dev", "near"]);
         assert!(!listed.contains("clsact"), "{listed}");
