@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use engine::command::{
     Command, ForwardingMethod, SchedulerName, ServerKey, ServerSpec, ServiceKey, ServiceSpec,
-    SettingsPatch,
+    SettingsPatch, Tunnel, TunnelChecksum, TunnelKind,
 };
 use engine::configuration::Configuration;
 use engine::frame::{FrameMeta, InterfaceId, Outputs};
@@ -28,6 +28,7 @@ const FRAMES: u64 = 10_000_000;
 const THREADS: u64 = 2;
 const MTU: usize = 1500;
 const CLIENTS: InterfaceId = InterfaceId(1);
+const OWN_IPV6: [u16; 8] = [0x2001, 0xdb8, 1, 0, 0, 0, 0, 1];
 const SERVERS: InterfaceId = InterfaceId(2);
 
 /// A recorded frame.
@@ -62,6 +63,10 @@ impl Hops for Ways {
             1 => Hop::Resolving { mtu },
             _ => Hop::Ready(NextHop { interface: SERVERS, mtu, source, destination }),
         }
+    }
+
+    fn source(&self, server: ServerId) -> Option<IpAddr> {
+        Some(if server.0.is_multiple_of(2) { [10, 1, 0, 1].into() } else { OWN_IPV6.into() })
     }
 }
 
@@ -117,17 +122,42 @@ fn service(key: ServiceKey) -> ServiceSpec {
 fn server_of(key: ServiceKey, number: usize) -> ServerSpec {
     let ServiceKey::Address { address, .. } = key else { panic!("all are by address") };
     let [high, low] = u16::try_from(number).expect("a small number").to_be_bytes();
-    let address: IpAddr = match address {
-        IpAddr::V4(_) => [10, 9, high, low].into(),
-        IpAddr::V6(_) => [0x2001, 0xdb8, 9, 0, 0, 0, 0, u16::from_be_bytes([high, low])].into(),
+    // Two of three services have tunnels: to a server of either family, by what `source` says.
+    let tunnel = tunnels(number / 2);
+    let ipv4 = tunnel.map_or_else(|| address.is_ipv4(), |_| number.is_multiple_of(2));
+    let address: IpAddr = if ipv4 {
+        [10, 9, high, low].into()
+    } else {
+        [0x2001, 0xdb8, 9, 0, 0, 0, 0, u16::from_be_bytes([high, low])].into()
+    };
+    let forwarding = match tunnel {
+        Some(_) => ForwardingMethod::Tunnelling,
+        None => ForwardingMethod::DirectRouting,
     };
     ServerSpec {
         key: ServerKey { address, port: None },
         weight: 1,
-        forwarding: ForwardingMethod::DirectRouting,
+        forwarding,
+        tunnel,
         upper_threshold: 0,
         lower_threshold: 0,
     }
+}
+
+/// The tunnel to the servers of the service with this number, or none.
+fn tunnels(number: usize) -> Option<Tunnel> {
+    use TunnelChecksum::{Csum, Nocsum, Remcsum};
+    use TunnelKind::{Gre, Gue, Ipip};
+    let (kind, checksum) = match number % 9 {
+        0..=2 => return None,
+        3 => (Ipip, Nocsum),
+        4 => (Gre, Nocsum),
+        5 => (Gre, Csum),
+        6 => (Gue, Nocsum),
+        7 => (Gue, Csum),
+        _ => (Gue, Remcsum),
+    };
+    Some(Tunnel { kind, checksum, port: (kind == Gue).then_some(6080) })
 }
 
 /// What became of the frames of one thread.
@@ -135,6 +165,7 @@ fn server_of(key: ServiceKey, number: usize) -> ServerSpec {
 struct Tally {
     forwarded: u64,
     whole: u64,
+    encapsulated: u64,
     held: u64,
     fragments: u64,
     replied: BTreeSet<&'static str>,
@@ -157,6 +188,7 @@ fn ten_million_changed_frames_each_get_a_verdict() {
         let tally = thread.join().expect("no frame panics");
         sum.forwarded += tally.forwarded;
         sum.whole += tally.whole;
+        sum.encapsulated += tally.encapsulated;
         sum.held += tally.held;
         sum.fragments += tally.fragments;
         sum.replied.extend(tally.replied);
@@ -164,8 +196,9 @@ fn ten_million_changed_frames_each_get_a_verdict() {
         sum.dropped.extend(tally.dropped);
     }
     // The frames went everywhere, so that the assertions on the way meant something.
-    assert!(sum.forwarded > FRAMES / 10, "{} forwarded", sum.forwarded);
-    assert!(sum.whole > FRAMES / 20, "{} forwarded with good checksums", sum.whole);
+    assert!(sum.forwarded > FRAMES / 20, "{} forwarded", sum.forwarded);
+    assert!(sum.encapsulated > FRAMES / 10, "{} in tunnels", sum.encapsulated);
+    assert!(sum.whole > FRAMES / 40, "{} forwarded with good checksums", sum.whole);
     assert!(sum.held > 1000 && sum.fragments > 100, "{} {}", sum.held, sum.fragments);
     assert!(sum.replied.len() >= 3, "{:?}", sum.replied);
     assert!(sum.passed.len() >= 6, "{:?}", sum.passed);
@@ -218,6 +251,19 @@ fn judge(came: &[u8], frame: &[u8], verdict: Verdict, outputs: &Outputs, tally: 
                 assert!(good::transport(out), "{out:02x?} of {came:02x?}");
             }
             assert_eq!(outputs.frames().len(), 0);
+        }
+        Verdict::Encapsulate { from, end, .. } => {
+            let octets = |at: u32| usize::try_from(at).expect("small");
+            let inner = &frame[octets(from)..octets(end)];
+            let out = [outputs.prefix().octets(), inner].concat();
+            fits(&out);
+            assert!(good::header(&out), "{out:02x?} of {came:02x?}");
+            tally.encapsulated += 1;
+            // The transport header is the inner packet's own, or the tunnel's.
+            let inner = [&[0; 12], &came[12..14], inner].concat();
+            if good::transport(came) {
+                assert!(good::transport(&inner), "{out:02x?} of {came:02x?}");
+            }
         }
         Verdict::ForwardFragments { .. } => {
             tally.fragments += 1;
