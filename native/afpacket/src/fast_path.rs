@@ -16,6 +16,7 @@
 //! The filter outlives a director that was killed and goes on with the flows it had, as the guard
 //! goes on to drop; [`crate::guard::find`] lists it with the guards, so that a successor removes it.
 
+mod condition;
 mod error;
 mod filter;
 mod flow;
@@ -31,10 +32,10 @@ use crate::bpf::Program;
 use crate::ebpf::Instruction;
 use crate::netlink::Netlink;
 use crate::sys::bpf::{HashMap, Presence, ProgramKind, load_program};
+#[cfg(test)]
+pub(crate) use condition::function;
 use flow::{KEY_LEN, VALUE_LEN};
 use program::Programs;
-#[cfg(test)]
-pub(crate) use program::function;
 
 pub use error::FastPathError;
 pub use filter::FastFilter;

@@ -52,7 +52,7 @@
 //!     }
 //!     let frames = (0..batch.len()).filter_map(|index| {
 //!         let meta = batch.meta(index)?;
-//!         Some(OutgoingFrame { octets: batch.frame(index)?, vlan: meta.vlan, vnet: meta.vnet })
+//!         Some(OutgoingFrame { prefix: &[], octets: batch.frame(index)?, vlan: meta.vlan, vnet: meta.vnet })
 //!     });
 //!     let _sent = sender.send(frames); // one call for frames of one egress interface
 //! } // `batch` is dropped here: its slots are the kernel's again.

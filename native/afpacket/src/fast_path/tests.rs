@@ -137,6 +137,27 @@ fn what_is_forwarded_has_new_addresses_one_ttl_less_and_a_true_checksum() {
     }
 }
 
+/// RFC 1624 §3: the carry at the end is where incremental checksums go wrong.
+#[test]
+fn a_checksum_at_the_carry_stays_true() {
+    let both = Both::new();
+    for wanted in [0x0000_u16, 0x0001, 0xfefe, 0xfeff, 0xff00, 0xff01, 0xfffe] {
+        let mut frame = ipv4(0);
+        frame[24..26].fill(0);
+        // The identification that brings the checksum about.
+        let missing = u32::from(!wanted) + u32::from(!sum(&frame[14..34])) + 0x0102;
+        let identification = u16::try_from((missing & 0xffff) + (missing >> 16)).expect("folded");
+        frame[18..20].copy_from_slice(&identification.to_be_bytes());
+        let header = !sum(&frame[14..34]);
+        assert_eq!(header, wanted);
+        frame[24..26].copy_from_slice(&header.to_be_bytes());
+        let mut octets = both.outcome(of(frame)).octets;
+        let found = u16::from_be_bytes([octets[24], octets[25]]);
+        octets[24..26].fill(0);
+        assert_eq!(found, !sum(&octets[14..34]), "{wanted:#06x}");
+    }
+}
+
 #[test]
 fn anything_out_of_the_ordinary_goes_on_whole() {
     let both = Both::new();

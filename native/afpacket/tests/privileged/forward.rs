@@ -14,9 +14,9 @@ use crate::capture::{open_all, sender};
 use crate::lab::{PATIENCE, eventually, with_lab};
 
 /// Octets sent; each is a function of its position.
-const LENGTH: usize = 16 << 20;
+pub(crate) const LENGTH: usize = 16 << 20;
 
-fn octet(position: usize) -> u8 {
+pub(crate) fn octet(position: usize) -> u8 {
     u8::try_from(position % 251).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn bridge(mut ends: [(PacketSocket, Sender); 2], stop: &AtomicBool) -> Seen {
 }
 
 /// Ends the bridge however the test ends.
-struct Stop<'s>(&'s AtomicBool);
+pub(crate) struct Stop<'s>(pub(crate) &'s AtomicBool);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
@@ -68,7 +68,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-fn serve(listener: &TcpListener) {
+pub(crate) fn serve(listener: &TcpListener) {
     listener.set_nonblocking(true).unwrap();
     let (mut stream, _) = eventually("a connection", || listener.accept().ok());
     stream.set_nonblocking(false).unwrap();

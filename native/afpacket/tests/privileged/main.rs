@@ -8,6 +8,7 @@
 mod capture;
 mod fanout;
 mod fast_path;
+mod fast_tcp;
 mod filter;
 mod forward;
 mod frames;

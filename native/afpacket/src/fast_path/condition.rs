@@ -1,0 +1,196 @@
+//! Which frames are forwarded. Part of both programs, so that they decide alike: what the socket
+//! gets cut is what the kernel forwards.
+
+use super::flow::{FAMILY_IPV4, FAMILY_IPV6, key, value};
+use crate::ebpf::translate::PACKET_TYPE;
+use crate::ebpf::{Assembler, Instruction, Label, Register, Size, alu, when};
+use Register::{R0, R1, R2, R3, R4, R6, R8, R9, R10};
+
+/// Functions of the kernel (`linux/bpf.h`, `enum bpf_func_id`).
+pub(crate) mod function {
+    pub(crate) const MAP_LOOKUP: i32 = 1;
+    pub(crate) const STORE_OCTETS: i32 = 9;
+    pub(crate) const REDIRECT: i32 = 23;
+    pub(crate) const LOAD_OCTETS: i32 = 26;
+}
+
+/// Fields of `struct __sk_buff` (`linux/bpf.h`).
+pub(crate) mod frame_field {
+    pub(crate) const LENGTH: i16 = 0;
+    pub(crate) const VLAN_PRESENT: i16 = 20;
+    pub(crate) const SEGMENT_SIZE: i16 = 176;
+}
+
+/// Where the frame's headers lie on the stack: so that what follows the Ethernet header is aligned.
+pub(super) const FRAME: i16 = -94;
+pub(super) const ETHERNET: i32 = 14;
+const ETHERNET_TYPE: i16 = FRAME + 12;
+pub(super) const PACKET: i16 = FRAME + 14;
+/// In front of the frame, as long as a key and a multiple of 8.
+pub(super) const KEY: i16 = -136;
+/// Octets of all three headers without options.
+const HEADERS_IPV4: i32 = 54;
+const HEADERS_IPV6: i32 = 74;
+const IPV4_LEN: i16 = 20;
+const IPV6_LEN: i16 = 40;
+const TCP_LEN: i32 = 20;
+const TCP: i32 = 6;
+/// FIN, SYN, RST.
+const FLAGS_OF_STATE: i32 = 0x07;
+
+/// Goes on at `miss` unless the frame is one to be forwarded. Then R6 is the frame, R8 the way
+/// and the stack has the headers and the key.
+pub(super) fn condition(map: i32, assembler: &mut Assembler, miss: Label) {
+    let (ipv4, lookup) = (assembler.label(), assembler.label());
+    assembler
+        .push(&[Instruction::copy(R6, R1), Instruction::load(Size::Word, R1, R6, PACKET_TYPE)]);
+    // Anything but PACKET_HOST.
+    assembler.jump_if(when::NOT_EQUAL, R1, 0, miss);
+    assembler.push(&[Instruction::load(Size::Word, R1, R6, frame_field::VLAN_PRESENT)]);
+    assembler.jump_if(when::NOT_EQUAL, R1, 0, miss);
+    load_octets(assembler, 0, HEADERS_IPV4, miss);
+    assembler.push(&[
+        Instruction::load(Size::Half, R1, R10, ETHERNET_TYPE),
+        Instruction::half_from_network_order(R1),
+    ]);
+    assembler.jump_if(when::EQUAL, R1, libc::ETH_P_IP, ipv4);
+    assembler.jump_if(when::NOT_EQUAL, R1, libc::ETH_P_IPV6, miss);
+    load_octets(assembler, HEADERS_IPV4, HEADERS_IPV6 - HEADERS_IPV4, miss);
+    ipv6_condition(assembler, miss);
+    assembler.jump(lookup);
+    assembler.place(ipv4);
+    ipv4_condition(assembler, miss);
+    assembler.place(lookup);
+    find_way(map, assembler, miss);
+}
+
+/// Finds the way of the key; with the lengths of the IP and TCP header in R9, tells whether it
+/// is wide enough.
+fn find_way(map: i32, assembler: &mut Assembler, miss: Label) {
+    let (whole, compare) = (assembler.label(), assembler.label());
+    assembler.push(&Instruction::map(R1, map));
+    assembler.push(&[
+        Instruction::copy(R2, R10),
+        Instruction::advance(R2, KEY.into()),
+        Instruction::call(function::MAP_LOOKUP),
+    ]);
+    assembler.jump_if_nothing(R0, miss);
+    assembler.push(&[
+        Instruction::copy(R8, R0),
+        Instruction::load(Size::Word, R1, R6, frame_field::SEGMENT_SIZE),
+    ]);
+    assembler.jump_if(when::EQUAL, R1, 0, whole);
+    assembler.push(&[Instruction::alu_register(alu::ADD, R1, R9)]);
+    assembler.jump(compare);
+    assembler.place(whole);
+    assembler.push(&[
+        Instruction::load(Size::Word, R1, R6, frame_field::LENGTH),
+        Instruction::alu(alu::SUBTRACT, R1, ETHERNET),
+    ]);
+    assembler.place(compare);
+    assembler.push(&[Instruction::load(Size::Word, R2, R8, value::MTU)]);
+    assembler.jump_if_register(when::ABOVE, R1, R2, miss);
+}
+
+/// Copies octets of the frame to their place on the stack.
+fn load_octets(assembler: &mut Assembler, from: i32, count: i32, miss: Label) {
+    assembler.push(&[
+        Instruction::copy(R1, R6),
+        Instruction::set(R2, from),
+        Instruction::copy(R3, R10),
+        Instruction::advance(R3, i32::from(FRAME) + from),
+        Instruction::set(R4, count),
+        Instruction::call(function::LOAD_OCTETS),
+    ]);
+    assembler.jump_if(when::NOT_EQUAL, R0, 0, miss);
+}
+
+/// No options, no fragment, TCP, a TTL to spare, lengths that agree.
+fn ipv4_condition(assembler: &mut Assembler, miss: Label) {
+    let byte = |to, at: i16| Instruction::load(Size::Byte, to, R10, PACKET + at);
+    let half = |to, at: i16| Instruction::load(Size::Half, to, R10, PACKET + at);
+    assembler.push(&[byte(R1, 0)]);
+    assembler.jump_if(when::NOT_EQUAL, R1, 0x45, miss);
+    assembler.push(&[half(R1, 6), Instruction::half_from_network_order(R1)]);
+    // More fragments, or an offset.
+    assembler.jump_if(when::ANY_BIT, R1, 0x3fff, miss);
+    assembler.push(&[byte(R1, 8)]);
+    assembler.jump_if(when::AT_MOST, R1, 1, miss);
+    assembler.push(&[byte(R1, 9)]);
+    assembler.jump_if(when::NOT_EQUAL, R1, TCP, miss);
+    // R3: octets from the TCP header on.
+    assembler.push(&[half(R3, 2), Instruction::half_from_network_order(R3)]);
+    assembler.jump_if(when::BELOW, R3, i32::from(IPV4_LEN) + TCP_LEN, miss);
+    assembler.push(&[Instruction::alu(alu::SUBTRACT, R3, IPV4_LEN.into())]);
+    tcp_condition(assembler, IPV4_LEN, miss);
+    for (from, to) in [(12, key::SOURCE), (16, key::DESTINATION)] {
+        assembler.push(&[
+            Instruction::load(Size::Word, R1, R10, PACKET + from),
+            Instruction::store(Size::Word, R10, KEY + to, R1),
+            Instruction::store_constant(Size::Word, R10, KEY + to + 4, 0),
+            Instruction::store_constant(Size::Double, R10, KEY + to + 8, 0),
+        ]);
+    }
+    assembler.push(&[Instruction::store_constant(
+        Size::Word,
+        R10,
+        KEY + key::FAMILY,
+        FAMILY_IPV4.into(),
+    )]);
+}
+
+/// No extension header, TCP, a hop limit to spare, lengths that agree.
+fn ipv6_condition(assembler: &mut Assembler, miss: Label) {
+    let byte = |to, at: i16| Instruction::load(Size::Byte, to, R10, PACKET + at);
+    assembler.push(&[byte(R1, 0), Instruction::alu(alu::AND, R1, 0xf0)]);
+    assembler.jump_if(when::NOT_EQUAL, R1, 0x60, miss);
+    assembler.push(&[byte(R1, 6)]);
+    assembler.jump_if(when::NOT_EQUAL, R1, TCP, miss);
+    assembler.push(&[byte(R1, 7)]);
+    assembler.jump_if(when::AT_MOST, R1, 1, miss);
+    assembler.push(&[
+        Instruction::load(Size::Half, R3, R10, PACKET + 4),
+        Instruction::half_from_network_order(R3),
+    ]);
+    assembler.jump_if(when::BELOW, R3, TCP_LEN, miss);
+    tcp_condition(assembler, IPV6_LEN, miss);
+    for at in [0, 8, 16, 24] {
+        assembler.push(&[
+            Instruction::load(Size::Double, R1, R10, PACKET + 8 + at),
+            Instruction::store(Size::Double, R10, KEY + at, R1),
+        ]);
+    }
+    assembler.push(&[Instruction::store_constant(
+        Size::Word,
+        R10,
+        KEY + key::FAMILY,
+        FAMILY_IPV6.into(),
+    )]);
+}
+
+/// With the octets behind an IP header of `behind` octets in R3: they are there, the TCP header is
+/// whole and has no flag that changes the connection's state. Leaves the lengths of both headers in
+/// R9 and the ports in the key.
+fn tcp_condition(assembler: &mut Assembler, behind: i16, miss: Label) {
+    let byte = |to, at: i16| Instruction::load(Size::Byte, to, R10, PACKET + behind + at);
+    assembler.push(&[
+        Instruction::load(Size::Word, R1, R6, frame_field::LENGTH),
+        Instruction::alu(alu::SUBTRACT, R1, ETHERNET + i32::from(behind)),
+    ]);
+    assembler.jump_if_register(when::ABOVE, R3, R1, miss);
+    assembler.push(&[byte(R1, 13)]);
+    assembler.jump_if(when::ANY_BIT, R1, FLAGS_OF_STATE, miss);
+    // Length in words in the upper half of the octet.
+    assembler.push(&[
+        byte(R9, 12),
+        Instruction::alu(alu::SHIFT_RIGHT, R9, 4),
+        Instruction::alu(alu::SHIFT_LEFT, R9, 2),
+    ]);
+    assembler.jump_if(when::BELOW, R9, TCP_LEN, miss);
+    assembler.jump_if_register(when::ABOVE, R9, R3, miss);
+    assembler.push(&[
+        Instruction::alu(alu::ADD, R9, behind.into()),
+        Instruction::load(Size::Word, R1, R10, PACKET + behind),
+        Instruction::store(Size::Word, R10, KEY + key::PORTS, R1),
+    ]);
+}

@@ -1,0 +1,142 @@
+//! TCP of the kernel, offloads on, through sockets until it is given to the kernel: nearly all of
+//! its octets then go by the fast path, and all of them arrive.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use afpacket::classifier::{Classifier, ServiceMatch, SocketAudience};
+use afpacket::netlink::Netlink;
+use afpacket::{FastPath, Flow, OutgoingFrame, PacketSocket, PollSet, Sender, Way};
+
+use crate::capture::{sender, small};
+use crate::fast_path::fast_path_or_not_run;
+use crate::forward::{LENGTH, Stop, octet, serve};
+use crate::frames::{Mac, TCP};
+use crate::lab::{Lab, Namespace, PATIENCE, with_lab};
+
+/// One side of the bridge: what comes in, and how it goes out on the other.
+struct Side {
+    socket: PacketSocket,
+    sender: Sender,
+    onward: (Mac, Mac),
+    elsewhere: u64,
+    whole: u64,
+}
+
+impl Side {
+    /// Receives on `from` and sends on `to`, to the machine behind.
+    fn new(lab: &Lab, path: &FastPath, from: &str, to: &str, beyond: &Namespace) -> Self {
+        let (index, audience) = (lab.here.index(from), SocketAudience::default());
+        let mut socket = lab.here.run(|| PacketSocket::open(index, &small()).unwrap());
+        let addresses = ["10.1.0.1", "10.1.0.2"].map(|address| address.parse().unwrap());
+        let matches = addresses.map(|address| ServiceMatch::service(TCP, address, 0));
+        let classifier = Classifier::new(matches);
+        socket.set_classifier_and_fast_path(&classifier, &audience, path).unwrap();
+        let onward = (beyond.mac("wire"), lab.here.mac(to));
+        Self { socket, sender: sender(&lab.here, to), onward, elsewhere: 0, whole: 0 }
+    }
+
+    fn way(&self, lab: &Lab, to: &str) -> Way {
+        let (destination, source) = self.onward;
+        Way { interface: lab.here.index(to), mtu: 1500, destination, source }
+    }
+
+    fn pass(&mut self) {
+        let mut batch = self.socket.receive(64);
+        for index in 0..batch.len() {
+            let Some((octets, meta)) = batch.frame_mut(index) else { continue };
+            match meta.elsewhere {
+                Some(length) => self.elsewhere += u64::from(length),
+                None => self.whole += octets.len() as u64,
+            }
+            octets[..6].copy_from_slice(&self.onward.0);
+            octets[6..12].copy_from_slice(&self.onward.1);
+        }
+        let frames = (0..batch.len()).filter_map(|index| {
+            let (octets, meta) = (batch.frame(index)?, batch.meta(index)?);
+            let frame = OutgoingFrame { prefix: &[], octets, vlan: meta.vlan, vnet: meta.vnet };
+            meta.elsewhere.is_none().then_some(frame)
+        });
+        self.sender.send(frames);
+    }
+}
+
+fn bridge(sides: &mut [Side; 2], stop: &AtomicBool) {
+    let mut set = PollSet::new();
+    while !stop.load(Ordering::Relaxed) {
+        sides.iter_mut().for_each(Side::pass);
+        set.clear();
+        for side in sides.iter() {
+            set.watch(side.socket.as_fd());
+        }
+        set.wait(Some(Duration::from_millis(20))).unwrap();
+    }
+}
+
+fn transfer(connected: impl FnOnce(SocketAddr)) {
+    let address = "10.1.0.2:80".parse().unwrap();
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+    connected(stream.local_addr().unwrap());
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let data: Vec<u8> = (0..LENGTH).map(octet).collect();
+    stream.write_all(&data).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "whole");
+}
+
+#[test]
+fn a_bulk_transfer_goes_by_the_kernel() {
+    const NAME: &str = "a_bulk_transfer_goes_by_the_kernel";
+    with_lab(NAME, |lab| {
+        let Some(path) = fast_path_or_not_run(NAME) else { return };
+        let client = lab.neighbour("left", "wire");
+        let server = lab.neighbour("right", "wire");
+        // Each takes the machine in the middle for the other.
+        for (end, own, other, near) in
+            [(&client, "10.1.0.1", "10.1.0.2", "left"), (&server, "10.1.0.2", "10.1.0.1", "right")]
+        {
+            end.ip(&format!("addr add {own}/24 dev wire"));
+            let [a, b, c, d, e, f] = lab.here.mac(near);
+            let mac = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+            end.ip(&format!("neigh replace {other} lladdr {mac} dev wire nud permanent"));
+        }
+        let mut netlink = lab.here.run(|| Netlink::open().unwrap());
+        let filters = ["left", "right"]
+            .map(|name| path.install(&mut netlink, lab.here.index(name), "one").unwrap());
+        let mut sides = [
+            Side::new(lab, &path, "left", "right", &server),
+            Side::new(lab, &path, "right", "left", &client),
+        ];
+        let ways = [sides[0].way(lab, "right"), sides[1].way(lab, "left")];
+        let listener = server.run(|| TcpListener::bind("10.1.0.2:80").unwrap());
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let bridge = scope.spawn(|| bridge(&mut sides, &stop));
+            let stopping = Stop(&stop);
+            let serving = scope.spawn(|| serve(&listener));
+            client.run(|| {
+                transfer(|own| {
+                    let (source, destination) = (own, "10.1.0.2:80".parse().unwrap());
+                    path.insert(&Flow { source, destination }, &ways[0]).unwrap();
+                    let back = Flow { source: destination, destination: source };
+                    path.insert(&back, &ways[1]).unwrap();
+                });
+            });
+            serving.join().unwrap();
+            drop(stopping);
+            bridge.join().unwrap();
+        });
+        let [forth, back] = &mut sides;
+        assert_eq!(forth.socket.statistics().unwrap().truncated, 0);
+        // A full ring costs headers, never the frames themselves.
+        assert!(forth.elsewhere > 0 && back.elsewhere > 0);
+        assert!(forth.whole < LENGTH as u64 / 10, "{} octets", forth.whole);
+        lab.here.run(|| drop(filters));
+    });
+}
