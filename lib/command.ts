@@ -25,14 +25,31 @@ export interface MarkServiceKey {
 /** Identity of a virtual service. */
 export type ServiceKey = AddressServiceKey | MarkServiceKey
 
-/** Scheduler, by its IPVS name: `sh` source hashing, `rr` round robin. */
-export type SchedulerName = 'sh' | 'rr'
+/**
+ * Scheduler, by its IPVS name.
+ *
+ * By hash, the same for the same client in every director: `sh` source hashing, `mh` Maglev hashing,
+ * `dh` destination hashing. In turn: `rr` round robin, `wrr` weighted. By connections: `lc` least,
+ * `wlc` least for the weight, `sed` shortest expected delay, `nq` an idle server first, `twos` the
+ * better of two drawn by weight. By weight: `fo` the heaviest server, `ovf` the heaviest that has no
+ * more active connections than weight. By virtual address, for caches: `lblc` each address stays with
+ * a server, `lblcr` with a set of servers.
+ */
+export type SchedulerName =
+  'rr' | 'wrr' | 'lc' | 'wlc' | 'lblc' | 'lblcr' | 'dh' | 'sh' | 'sed' | 'nq' | 'mh' | 'fo' | 'ovf' | 'twos'
+
+/** Flag of the `sh` scheduler: see {@link SchedulerFlag}. */
+export type ShFlag = 'sh-port' | 'sh-fallback'
+
+/** Flag of the `mh` scheduler: see {@link SchedulerFlag}. */
+export type MhFlag = 'mh-port' | 'mh-fallback'
 
 /**
- * Flag of the `sh` scheduler: `sh-port` hashes the source port as well as the source address;
- * `sh-fallback` takes another server when the chosen one is quiesced or overloaded.
+ * Flag of the scheduler that it begins with: `sh-port` and `mh-port` hash the source port as well as
+ * the source address; `sh-fallback` and `mh-fallback` take another server when the chosen one is
+ * quiesced or overloaded.
  */
-export type SchedulerFlag = 'sh-port' | 'sh-fallback'
+export type SchedulerFlag = ShFlag | MhFlag
 
 /** Client stickiness (IPVS persistence). */
 export interface Persistence {

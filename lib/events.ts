@@ -13,7 +13,7 @@ export interface AdoptedEvent {
   readonly cause: AdoptionCause
   /** How many connections since the last such event of this service and cause. */
   readonly count: number
-  /** How many of them `sh-fallback` moved off the server that their bucket names. */
+  /** How many of them fallback (`sh-fallback`, `mh-fallback`) moved off the server that their bucket names. */
   readonly fallbackCount: number
   /** Client of one of them, `192.0.2.1:1234`. */
   readonly client: string

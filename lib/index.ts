@@ -5,6 +5,7 @@ export type {
   ForwardingMethod,
   MarkMatch,
   MarkServiceKey,
+  MhFlag,
   Persistence,
   Protocol,
   SchedulerFlag,
@@ -16,6 +17,7 @@ export type {
   ServiceSpec,
   Settings,
   SettingsPatch,
+  ShFlag,
   Tunnel,
 } from './command.js'
 export { ConfigurableDirector } from './configurable.js'

@@ -91,7 +91,8 @@ export class RealServer {
 
   /**
    * Quiesces the server by weight 0 and remembers the weight for `resume()`. Its connections go on;
-   * new ones go elsewhere when the service has the flag `sh-fallback`, and are refused otherwise.
+   * new ones go elsewhere; with `sh` and `mh` only if the service has the flag `sh-fallback` or
+   * `mh-fallback`, and they are refused otherwise, as with `dh`.
    * A server that is quiesced already stays as it is.
    *
    * @throws DirectorError `ERR_DIRECTOR_SERVER_NOT_FOUND`

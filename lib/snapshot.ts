@@ -142,7 +142,7 @@ export type ServiceSnapshot = ServiceConfiguration & {
   readonly rates: Rates
   /** Connections adopted mid-stream, by cause. */
   readonly adopted: readonly NamedCounter[]
-  /** New connections that `sh-fallback` moved off an unavailable server. */
+  /** New connections that `sh-fallback` or `mh-fallback` moved off an unavailable server. */
   readonly movedByFallback: number
   /** New connections refused because no server could take them. */
   readonly refused: number

@@ -1,10 +1,12 @@
 import type {
+  MhFlag,
   Persistence,
   SchedulerFlag,
   SchedulerName,
   ServiceAttributes,
   ServiceKey,
   ServiceSpec,
+  ShFlag,
 } from '../command.js'
 import { arrayOf, flag, integer, object, oneOf, orNull } from './check.js'
 import type { Check, Fields } from './check.js'
@@ -12,10 +14,11 @@ import { addressKeyFields, markKeyFields, saysMark } from './key.js'
 import { serverSpec } from './server.js'
 import type { ServerOptions } from './server.js'
 
-/** Flags are of the `sh` scheduler only. */
+/** Only `sh` and `mh` have flags, each its own. */
 export type SchedulerOptions =
-  | { readonly scheduler: 'sh'; readonly flags?: readonly SchedulerFlag[] }
-  | { readonly scheduler?: 'rr'; readonly flags?: readonly [] }
+  | { readonly scheduler: 'sh'; readonly flags?: readonly ShFlag[] }
+  | { readonly scheduler: 'mh'; readonly flags?: readonly MhFlag[] }
+  | { readonly scheduler?: Exclude<SchedulerName, 'sh' | 'mh'>; readonly flags?: readonly [] }
 
 /** What `VirtualService.edit()` accepts: what is absent stays as it is, `null` takes a setting away. */
 export interface ServiceEdit {
@@ -47,9 +50,27 @@ const persistence = object<Persistence>(
   ['timeoutSeconds'],
 )
 
+/** Every scheduler; as a record, so that none is missing. */
+const schedulers: Readonly<Record<SchedulerName, true>> = {
+  rr: true,
+  wrr: true,
+  lc: true,
+  wlc: true,
+  lblc: true,
+  lblcr: true,
+  dh: true,
+  sh: true,
+  sed: true,
+  nq: true,
+  mh: true,
+  fo: true,
+  ovf: true,
+  twos: true,
+}
+
 const attributes: Fields<ServiceAttributes> = {
-  scheduler: oneOf('sh', 'rr'),
-  flags: arrayOf(oneOf('sh-port', 'sh-fallback'), 0, 2),
+  scheduler: oneOf(...(Object.keys(schedulers) as SchedulerName[])),
+  flags: arrayOf(oneOf('sh-port', 'sh-fallback', 'mh-port', 'mh-fallback'), 0, 4),
   sloppy: flag,
   persistence,
   onePacket: flag,

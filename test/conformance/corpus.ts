@@ -20,7 +20,9 @@ function taken(frame: Buffer, number: number, file: string): boolean {
 }
 
 function frames(file: string): Buffer[] {
-  const steps = (readRecording(folder, file).scenarios ?? []).flatMap((scenario) => scenario.steps)
+  const steps = (readRecording(folder, file).scenarios ?? []).flatMap((scenario) =>
+    'steps' in scenario ? scenario.steps : [],
+  )
   const sent = steps.flatMap(({ from, in: hex }) => (hex === undefined ? [] : [{ from, hex }]))
   const distinct = new Map(sent.map((one) => [`${one.from} ${one.hex}`, one]))
   return [...distinct.values()]

@@ -3,16 +3,22 @@ import { clientMac, directorMac } from './lab.ts'
 
 const protocolNumbers = { tcp: 6, udp: 17, sctp: 132 } as const
 
-/** The first packet of a flow as the recorder's client sends it; its layer-4 checksum is 0. */
+const synFlag = 0x02
+
+/**
+ * The first packet of a flow as the recorder's client sends it, or a later TCP packet with other
+ * flags; its layer-4 checksum is 0.
+ */
 export function firstPacket(
   protocol: 'tcp' | 'udp' | 'sctp',
   client: readonly [string, number],
   virtual: readonly [string, number],
+  flags = synFlag,
 ): Buffer {
   const transport = Buffer.alloc({ tcp: 20, udp: 8, sctp: 32 }[protocol])
   transport.writeUInt16BE(client[1], 0)
   transport.writeUInt16BE(virtual[1], 2)
-  if (protocol === 'tcp') transport.writeUInt16BE(0x5002, 12)
+  if (protocol === 'tcp') transport.writeUInt16BE(0x5000 | flags, 12)
   if (protocol === 'udp') transport.writeUInt16BE(8, 4)
   if (protocol === 'sctp') transport.writeUInt32BE(0x01000014, 12)
   const source = addressOctets(client[0])

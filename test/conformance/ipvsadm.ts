@@ -86,17 +86,12 @@ function serviceKey(options: ReadonlyMap<string, string>): ServiceKey {
   throw new NotCovered('a command without a service')
 }
 
-/** Schedulers the director has so far. */
-const schedulers = ['sh', 'rr'] as const
-
 function serviceSpec(key: ServiceKey, options: ReadonlyMap<string, string>): ServiceSpec {
   const name = options.get('-s') ?? 'wlc'
-  const scheduler = schedulers.find((known) => known === name)
-  if (!scheduler && name !== 'none') throw new NotCovered(`scheduler ${name}`)
   const flags = (options.get('-b') ?? '').split(',').filter((flag) => flag !== '')
   return {
     ...key,
-    ...(scheduler && { scheduler }),
+    ...(name !== 'none' && { scheduler: name as NonNullable<ServiceSpec['scheduler']> }),
     ...(flags.length > 0 && { flags: flags as NonNullable<ServiceSpec['flags']> }),
     ...persistence(options),
     ...(options.has('-o') && { onePacket: true }),

@@ -9,8 +9,16 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { NotCovered } from './ipvsadm.ts'
 import { replayDynamic, replayStatic } from './placement.ts'
-import { type FlowSets, listRecordings, readRecording, type Recording, type Scenario } from './recording.ts'
+import {
+  type FlowSets,
+  listRecordings,
+  readRecording,
+  type Recording,
+  type Scenario,
+  type Sequence,
+} from './recording.ts'
 import { HostTimeouts, notCovered, replayScenario } from './scenario.ts'
+import { replaySequence } from './sequence.ts'
 
 const differencesShown = 5
 
@@ -42,12 +50,14 @@ function replayFile(folder: string, file: string, only = ''): Outcome[] | undefi
   const recording = readRecording(folder, file)
   if (recording.flowsets) return undefined
   const kind = file.replace('.json.gz', '')
-  if (kind.startsWith('sh_') && recording.cases) {
-    const { flowsets = {} } = readRecording(folder, 'sh_flowsets.json.gz')
+  const scheduler = /^(?:sh|mh)(?=_)/.exec(kind)
+  if (scheduler && recording.cases) {
+    const { flowsets = {} } = readRecording(folder, `${scheduler[0]}_flowsets.json.gz`)
     return replayPlacements(recording, flowsets, only)
   }
-  if (recording.scenarios && kind !== 'sched_sequences') {
-    return replayScenarios(recording.scenarios, only)
+  if (kind === 'sched_sequences') return replaySequences(recording.scenarios as Sequence[], only)
+  if (recording.scenarios) {
+    return replayScenarios(recording.scenarios as Scenario[], only)
   }
   return [{ name: file, differences: [], missing: 'this kind of recording' }]
 }
@@ -63,6 +73,12 @@ function replayScenarios(scenarios: readonly Scenario[], only: string): Outcome[
     if (!name.includes(only)) return []
     return [{ name, differences, ...(missing !== undefined && { missing }) }]
   })
+}
+
+function replaySequences(sequences: readonly Sequence[], only: string): Outcome[] {
+  return sequences
+    .filter(({ name }) => name.includes(only))
+    .map((sequence) => ({ name: sequence.name, differences: guarded(() => replaySequence(sequence)) }))
 }
 
 function replayPlacements(recording: Recording, flowsets: FlowSets, only: string): Outcome[] {

@@ -1,4 +1,4 @@
-import type { OfflineDirector } from '../../lib/index.ts'
+import type { OfflineDirector, OfflineResult } from '../../lib/index.ts'
 import { canonical } from './address.ts'
 import { firstPacket } from './frames.ts'
 import { parseIpvsadm } from './ipvsadm.ts'
@@ -7,6 +7,8 @@ import type { Burst, DynamicCase, FlowSets, StaticCase } from './recording.ts'
 
 const refused = -1
 const nothing = -2
+/** The recorded host's own TCP answered what was left to it: a reset. */
+export const answeredByHost = -3
 
 /** Replays one fresh service and its burst; returns the differences, readable. */
 export function replayStatic(recorded: StaticCase, flowsets: FlowSets): string[] {
@@ -30,7 +32,8 @@ export function replayDynamic(recorded: DynamicCase, flowsets: FlowSets): string
   })
 }
 
-function prepared({ dests }: { readonly dests: readonly string[] }): OfflineDirector {
+/** The lab's director with ways to every server. */
+export function prepared({ dests }: { readonly dests: readonly string[] }): OfflineDirector {
   const director = labDirector()
   for (const address of dests) addNeighbour(director, address)
   return director
@@ -48,7 +51,7 @@ function replayBurst(
   flows.forEach((flow, at) => {
     const expected = burst.expected[at]
     if (expected === null || expected === undefined) return
-    const seen = place(director, firstPacket(proto, flow, [vip, port]), dests)
+    const seen = place(director.process(firstPacket(proto, flow, [vip, port])), dests)
     if (seen !== expected) {
       differences.push(
         `flow ${flow[0]} ${flow[1]}: ${outcome(seen, dests)}, recorded ${outcome(expected, dests)}`,
@@ -58,19 +61,21 @@ function replayBurst(
   return differences
 }
 
-/** Index of the server the frame goes to, or one of the negative codes. */
-function place(director: OfflineDirector, frame: Buffer, dests: readonly string[]): number {
-  const result = director.process(frame)
+/** Index of the server the frame went to, or one of the negative codes. */
+export function place(result: OfflineResult, dests: readonly string[]): number {
   if (result.verdict === 'forward') return indexOf(dests, result.server?.address ?? '')
   return result.verdict === 'reply' && result.reason === 'no-server' ? refused : nothing
 }
 
-function outcome(code: number, dests: readonly string[]): string {
+/** A server or a negative code, readable. */
+export function outcome(code: number, dests: readonly string[]): string {
   if (code === refused) return 'refused'
+  if (code === answeredByHost) return 'left to the host'
   return code === nothing ? 'nothing came out' : (dests[code] ?? `server ${code}`)
 }
 
-function indexOf(dests: readonly string[], address: string): number {
+/** Index of an address among the servers, or -1. */
+export function indexOf(dests: readonly string[], address: string): number {
   return dests.findIndex((dest) => canonical(dest) === canonical(address))
 }
 

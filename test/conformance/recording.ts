@@ -73,12 +73,34 @@ export interface Scenario {
   readonly steps: readonly Step[]
 }
 
+/** What happened in a sequence: a first packet, a later one, or a command. */
+export interface SequenceEvent {
+  /** Client, port, and the virtual address where it is not the sequence's. */
+  readonly new?: readonly [string, number, string?]
+  /** Flags of a later TCP packet. */
+  readonly pkt?: string
+  /** Which first packet's connection it belongs to, from 0. */
+  readonly conn?: number
+  readonly cmd?: string
+  readonly rc?: number
+  /** Index into `dests`, -1 refused, -2 nothing came out. */
+  readonly to?: number | null
+  /** `[index into dests, weight, active, inactive]`, in list order, after the event. */
+  readonly dests?: readonly (readonly number[])[]
+}
+
+/** Connections in order, and the server of each (`sched_sequences`). */
+export interface Sequence extends Omit<Scenario, 'steps'> {
+  readonly dests: readonly string[]
+  readonly events: readonly SequenceEvent[]
+}
+
 /** Named lists of flows. */
 export type FlowSets = Readonly<Record<string, readonly (readonly [string, number])[]>>
 
 export interface Recording {
   readonly cases?: readonly (StaticCase | DynamicCase)[]
-  readonly scenarios?: readonly Scenario[]
+  readonly scenarios?: readonly (Scenario | Sequence)[]
   readonly flowsets?: FlowSets
 }
 

@@ -10,7 +10,7 @@ import { TableWatch } from './table.ts'
 const recorderDelayMs = 15
 
 /** The director's timers tick every 1/16 s: what is due at the end of a sleep is gone a tick later. */
-const timerTickMs = 63
+export const timerTickMs = 63
 
 /**
  * The timeouts a file's scenarios leave behind: the recorder set them for its whole host, so each

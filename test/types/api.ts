@@ -59,10 +59,14 @@ export function options(): readonly ServiceOptions[] {
     { ...key, scheduler: 'sh', flags: ['sh-port'] },
     { ...key, scheduler: 'rr' },
     { mark: 7, family: 'ipv4', scheduler: 'sh' },
-    // @ts-expect-error flags are of the sh scheduler
-    { ...key, scheduler: 'rr', flags: ['sh-port'] },
-    // @ts-expect-error no such scheduler
+    { ...key, scheduler: 'mh', flags: ['mh-port', 'mh-fallback'] },
     { ...key, scheduler: 'lblcr' },
+    // @ts-expect-error rr has no flags
+    { ...key, scheduler: 'rr', flags: ['sh-port'] },
+    // @ts-expect-error flags of another scheduler
+    { ...key, scheduler: 'mh', flags: ['sh-port'] },
+    // @ts-expect-error no such scheduler
+    { ...key, scheduler: 'leastconn' },
     // @ts-expect-error a service has a port
     { protocol: 'tcp', address: '192.0.2.80', scheduler: 'sh' },
     // @ts-expect-error no such protocol

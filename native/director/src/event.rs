@@ -22,7 +22,7 @@ pub enum Event {
         cause: AdoptionCause,
         /// How many since the last such event.
         count: Counter,
-        /// How many of them `sh-fallback` moved off the server their bucket names.
+        /// How many of them fallback (`sh-fallback`, `mh-fallback`) moved off the server their bucket names.
         fallback_count: Counter,
         /// Client of one of them.
         client: SocketAddr,

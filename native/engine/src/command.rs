@@ -83,10 +83,34 @@ pub enum ServiceKey {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum SchedulerName {
-    /// Source hashing.
-    Sh,
     /// Round robin.
     Rr,
+    /// Weighted round robin.
+    Wrr,
+    /// Least connections.
+    Lc,
+    /// Weighted least connections.
+    Wlc,
+    /// Locality-based least connections.
+    Lblc,
+    /// Locality-based least connections with replication.
+    Lblcr,
+    /// Destination hashing.
+    Dh,
+    /// Source hashing.
+    Sh,
+    /// Shortest expected delay.
+    Sed,
+    /// Never queue.
+    Nq,
+    /// Maglev hashing.
+    Mh,
+    /// Weighted fail-over.
+    Fo,
+    /// Weighted overflow.
+    Ovf,
+    /// Power of two choices.
+    Twos,
 }
 
 /// A flag of a scheduler, by its IPVS name.
@@ -98,6 +122,32 @@ pub enum SchedulerFlag {
     ShFallback,
     /// `sh`: hash the source port as well as the source address.
     ShPort,
+    /// `mh`: take another server when the chosen one is unavailable.
+    MhFallback,
+    /// `mh`: hash the source port as well as the source address.
+    MhPort,
+}
+
+impl SchedulerFlag {
+    /// Its name, as `ipvsadm` spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ShFallback => "sh-fallback",
+            Self::ShPort => "sh-port",
+            Self::MhFallback => "mh-fallback",
+            Self::MhPort => "mh-port",
+        }
+    }
+
+    /// The scheduler it is for.
+    #[must_use]
+    pub const fn scheduler(self) -> SchedulerName {
+        match self {
+            Self::ShFallback | Self::ShPort => SchedulerName::Sh,
+            Self::MhFallback | Self::MhPort => SchedulerName::Mh,
+        }
+    }
 }
 
 /// Client stickiness of a service (IPVS persistence).

@@ -42,7 +42,7 @@ pub enum Event {
         server: SocketAddr,
         /// What it was adopted by.
         cause: AdoptionCause,
-        /// Whether `sh-fallback` moved it off the server its bucket names.
+        /// Whether fallback (`sh-fallback`, `mh-fallback`) moved it off the server its bucket names.
         fallback: bool,
     },
     /// The last active connection, or the last connection at all, of a quiesced or removed server

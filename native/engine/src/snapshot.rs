@@ -141,7 +141,7 @@ pub struct ServiceSnapshot {
     pub rates: Rates,
     /// Connections adopted mid-stream, by cause.
     pub adopted: Vec<NamedCounter>,
-    /// New connections that `sh-fallback` moved off an unavailable server.
+    /// New connections that `sh-fallback` or `mh-fallback` moved off an unavailable server.
     pub moved_by_fallback: Counter,
     /// New connections refused because no server could take them.
     pub refused: Counter,

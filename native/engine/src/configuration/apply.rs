@@ -46,7 +46,8 @@ impl Draft {
             let Some(index) = usize::try_from(id.0).ok() else { continue };
             let Some(Some(service)) = next.services.get_mut(index) else { continue };
             let service = Arc::make_mut(service);
-            service.placement = Placement::build(service.spec.scheduler, &service.servers);
+            let (scheduler, family) = (service.spec.scheduler, service.family());
+            service.placement = Placement::build(scheduler, family, &service.servers);
             service.digest = version::service(service);
             service.enforce_thresholds();
             // Most changes move nobody: the numbers stay shared then.

@@ -47,7 +47,7 @@ impl Draft {
             Command::AddServer { service, server } => self.add_server(service, server),
             Command::EditServer { service, server } => self.edit_server(service, server),
             Command::SetWeight { service, server, weight } => {
-                self.change_server(service, server, |it| it.weight = *weight);
+                self.change_server(service, server, |it| it.weigh(*weight));
             }
             Command::RemoveServer { service, server } => self.remove_server(service, server),
             Command::DefineMark { mark, matches } => {
@@ -77,8 +77,12 @@ impl Draft {
 
     fn edit_service(&mut self, spec: &ServiceSpec) {
         if let Some(service) = self.service(&spec.key) {
+            let is_bound = service.spec.scheduler == spec.scheduler;
             service.flags = Flags::from(spec.flags.as_slice());
             service.spec = spec.clone();
+            if !is_bound {
+                service.note_weights();
+            }
         }
     }
 
@@ -118,6 +122,7 @@ impl Draft {
             address: spec.key.address,
             port,
             weight: spec.weight,
+            last_weight: spec.weight,
             forwarding: spec.forwarding,
             tunnel: tunnel(spec),
             upper_threshold: spec.upper_threshold,
@@ -128,12 +133,13 @@ impl Draft {
         if let Some(service) = self.service(key) {
             // IPVS: a new server stands at the head of the list.
             service.servers.insert(0, server);
+            service.note_weights();
         }
     }
 
     fn edit_server(&mut self, key: &ServiceKey, spec: &ServerSpec) {
         self.change_server(key, &spec.key, |server| {
-            server.weight = spec.weight;
+            server.weigh(spec.weight);
             server.forwarding = spec.forwarding;
             server.tunnel = tunnel(spec);
             server.upper_threshold = spec.upper_threshold;
@@ -151,6 +157,7 @@ impl Draft {
         let Some(index) = service.server(server).map(|(index, _)| index) else { return };
         if let Some(server) = service.servers.get_mut(index) {
             change(server);
+            service.note_weights();
         }
     }
 
@@ -158,6 +165,7 @@ impl Draft {
         let Some(service) = self.service(key) else { return };
         let Some(index) = service.server(server).map(|(index, _)| index) else { return };
         let server = service.servers.remove(index);
+        service.note_weights();
         if let Some(service) = self.next.service(key).map(Arc::clone) {
             self.dismiss(&service, &server);
         }
@@ -171,8 +179,13 @@ impl Draft {
     /// The service, to be changed: from here on it is no longer shared, and it counts as touched.
     fn service(&mut self, key: &ServiceKey) -> Option<&mut Service> {
         let id = self.next.directory.get(key)?;
-        self.touched.insert(id);
-        self.next.services.get_mut(usize::try_from(id.0).ok()?)?.as_mut().map(Arc::make_mut)
+        let is_first = self.touched.insert(id);
+        let index = usize::try_from(id.0).ok()?;
+        let service = self.next.services.get_mut(index)?.as_mut().map(Arc::make_mut)?;
+        if is_first {
+            service.weight_changes.clear();
+        }
+        Some(service)
     }
 
     fn directory(&mut self) -> &mut Directory {

@@ -23,6 +23,9 @@ pub struct Server {
     pub port: u16,
     /// Relative share of new connections; 0 quiesces.
     pub weight: u32,
+    /// The weight it was added with, then the last one above 0: what `mh` deals its table by, so
+    /// that a pause moves no other client (IPVS).
+    pub last_weight: u32,
     /// Forwarding method.
     pub forwarding: ForwardingMethod,
     /// How packets are wrapped, with tunnelling.
@@ -40,6 +43,14 @@ impl Server {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         self.weight > 0 && !self.load.overloaded()
+    }
+
+    /// Gives it another weight.
+    pub(super) const fn weigh(&mut self, weight: u32) {
+        self.weight = weight;
+        if weight > 0 {
+            self.last_weight = weight;
+        }
     }
 
     /// The server as an explanation names it.

@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::server::Server;
-use crate::command::{Family, ForwardingMethod, Protocol, ServerKey, ServiceKey, ServiceSpec};
-use crate::scheduler::{Flags, Placement};
+use crate::command::{
+    Family, ForwardingMethod, Protocol, SchedulerName, ServerKey, ServiceKey, ServiceSpec,
+};
+use crate::scheduler::{Flags, Placement, Weights};
 use crate::snapshot::family_of;
 
 /// Number of a virtual service. Dense: usable as an index; reused, with another generation, once
@@ -27,6 +29,8 @@ pub struct Service {
     pub servers: Vec<Server>,
     /// What the scheduler derived from the servers.
     pub placement: Placement,
+    /// `wrr`: the weights after each command of the batch that touched the service last.
+    pub weight_changes: Vec<Weights>,
     /// Flags of the scheduler.
     pub flags: Flags,
     /// Digest of what decides where its connections go, `sloppy` left out.
@@ -35,9 +39,18 @@ pub struct Service {
 
 impl Service {
     pub(super) fn new(id: ServiceId, generation: u64, spec: ServiceSpec) -> Self {
-        let placement = Placement::build(spec.scheduler, &[]);
+        let placement = Placement::build(spec.scheduler, family_of_key(&spec.key), &[]);
         let flags = Flags::from(spec.flags.as_slice());
-        Self { id, generation, spec, servers: Vec::new(), placement, flags, digest: 0 }
+        Self {
+            id,
+            generation,
+            spec,
+            servers: Vec::new(),
+            placement,
+            weight_changes: Vec::new(),
+            flags,
+            digest: 0,
+        }
     }
 
     /// Identity.
@@ -59,6 +72,18 @@ impl Service {
             let port = server_port(&self.spec.key, server.forwarding, key.port);
             (server.address, server.port) == (key.address, port)
         })
+    }
+
+    /// Notes the weights after a command that a scheduler hears of: binding it, or adding, editing
+    /// or removing a server. Of repetitions the first is enough, for they change nothing.
+    pub(super) fn note_weights(&mut self) {
+        if self.spec.scheduler != Some(SchedulerName::Wrr) {
+            return;
+        }
+        let weights = Weights::of(&self.servers);
+        if self.weight_changes.last() != Some(&weights) {
+            self.weight_changes.push(weights);
+        }
     }
 
     /// Makes the loads of the servers follow the thresholds given here.

@@ -119,8 +119,7 @@ pub(super) fn service(service: &Service) -> u64 {
         .key(&spec.key)
         .octet(match spec.scheduler {
             None => 0,
-            Some(SchedulerName::Sh) => 1,
-            Some(SchedulerName::Rr) => 2,
+            Some(scheduler) => scheduler_number(scheduler),
         })
         .flag(service.flags.fallback)
         .flag(service.flags.port)
@@ -129,7 +128,31 @@ pub(super) fn service(service: &Service) -> u64 {
         .octet(
             spec.persistence.map_or(0, |persistence| persistence.prefix_length.unwrap_or(whole)),
         );
-    service.servers.iter().fold(digest, Fnv::server).finish()
+    let digest = service.servers.iter().fold(digest, Fnv::server);
+    // What the servers weighed before their pause decides only where `mh` places.
+    let places_by_last = spec.scheduler == Some(SchedulerName::Mh);
+    let last_weights = service.servers.iter().map(|server| server.last_weight);
+    last_weights.filter(|_| places_by_last).fold(digest, Fnv::word).finish()
+}
+
+/// Numbers of the schedulers; they stay for ever.
+const fn scheduler_number(scheduler: SchedulerName) -> u8 {
+    match scheduler {
+        SchedulerName::Sh => 1,
+        SchedulerName::Rr => 2,
+        SchedulerName::Wrr => 3,
+        SchedulerName::Lc => 4,
+        SchedulerName::Wlc => 5,
+        SchedulerName::Lblc => 6,
+        SchedulerName::Lblcr => 7,
+        SchedulerName::Dh => 8,
+        SchedulerName::Sed => 9,
+        SchedulerName::Nq => 10,
+        SchedulerName::Mh => 11,
+        SchedulerName::Fo => 12,
+        SchedulerName::Ovf => 13,
+        SchedulerName::Twos => 14,
+    }
 }
 
 /// Digest of one mark; its matches are a set, their order says nothing.

@@ -36,10 +36,17 @@ pub(crate) struct Books {
     pub(crate) total: Traffic,
     total_estimator: Estimator,
     services: Vec<ServiceBook>,
+    /// What random choices of schedulers begin with.
+    seed: u64,
     servers: Vec<ServerBook>,
 }
 
 impl Books {
+    /// Empty books of an engine with this `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
     /// Makes room for everything `new` knows and carries scheduler state over from `old`, so that
     /// no packet ever finds its book missing.
     pub(crate) fn reconcile(&mut self, old: &Configuration, new: &Configuration) {
@@ -49,7 +56,8 @@ impl Books {
                 self.services.resize_with(index + 1, ServiceBook::default);
             }
             if let Some(book) = self.services.get_mut(index) {
-                reconcile_service(book, old.service(service.key()).map(|old| &**old), service);
+                let old = old.service(service.key()).map(|old| &**old);
+                reconcile_service(book, old, service, self.seed);
             }
             for server in &service.servers {
                 self.reconcile_server(server);
@@ -73,8 +81,8 @@ impl Books {
         self.services.get_mut(id.0 as usize)
     }
 
-    pub(crate) fn read_service(&self, id: ServiceId) -> ServiceBook {
-        self.services.get(id.0 as usize).cloned().unwrap_or_default()
+    pub(crate) fn read_service(&self, id: ServiceId) -> Option<&ServiceBook> {
+        self.services.get(id.0 as usize)
     }
 
     pub(crate) fn read_server(&self, id: ServerId) -> (Traffic, Rates) {
@@ -161,13 +169,13 @@ fn zero_service(book: &mut ServiceBook) {
     book.refused = 0;
 }
 
-fn reconcile_service(book: &mut ServiceBook, old: Option<&Service>, new: &Service) {
+fn reconcile_service(book: &mut ServiceBook, old: Option<&Service>, new: &Service, seed: u64) {
     match old {
-        Some(old) if book.generation == new.generation => book.state.reconcile(old, new),
+        Some(old) if book.generation == new.generation => book.state.reconcile(old, new, seed),
         _ => {
             *book = ServiceBook {
                 generation: new.generation,
-                state: State::new(new),
+                state: State::new(new, seed),
                 ..ServiceBook::default()
             };
         }

@@ -92,8 +92,8 @@ pub struct Engine {
 
 impl Engine {
     /// An engine with an empty configuration. All memory is reserved here, nothing is allocated
-    /// for a frame. `seed` keys the hash of the connection table: it should be random, so that
-    /// nobody can choose connections that collide.
+    /// for a frame. `seed` keys the hash of the connection table and begins the random choices of `twos`: it
+    /// should be random, so that nobody can choose connections that collide.
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
         let configuration = Arc::new(Configuration::default());
@@ -102,7 +102,7 @@ impl Engine {
             configuration,
             timeouts: Timeouts::default(),
             connections: ConnectionTable::new(limits.connections, seed),
-            books: Books::default(),
+            books: Books::new(seed),
             verdicts: VerdictCounters::new(),
             events: EventQueue::new(limits.events),
             icmp_errors,

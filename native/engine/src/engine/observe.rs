@@ -9,9 +9,10 @@ use crate::command::{ForwardingMethod, Protocol, ServerSpec, ServiceKey};
 use crate::configuration::{Server, Service};
 use crate::connection::{ConnectionId, ConnectionKey};
 use crate::counters::named;
+use crate::engine::books::ServiceBook;
 use crate::engine::{Engine, persistence};
 use crate::event::AdoptionCause;
-use crate::scheduler::{self, HashKey};
+use crate::scheduler::{self, HashKey, State};
 use crate::snapshot::{
     ConnectionFilter, ConnectionPage, ConnectionRow, Counter, Explanation, Flow,
     ScheduleExplanation, ServerRef, ServerSnapshot, ServiceSnapshot, Statistics,
@@ -78,7 +79,7 @@ impl Engine {
         let service = self.configuration.lookup(flow.protocol, address, port, mark);
         let connection = self.connections.lookup(&key, now);
         let template = service.and_then(|service| self.template(service, &key, now));
-        let schedule = service.map(|service| self.schedule_explanation(service, &key));
+        let schedule = service.map(|service| self.schedule_explanation(service, &key, now));
         let followed = connection.or(template);
         let server = match followed {
             Some(id) => self.server_of(id).map(Server::reference),
@@ -108,10 +109,19 @@ impl Engine {
         self.server_of(id).map(|_| id)
     }
 
-    fn schedule_explanation(&self, service: &Service, key: &ConnectionKey) -> ScheduleExplanation {
-        let state = self.books.read_service(service.id).state;
-        let hash_key = HashKey { address: key.client, port: key.client_port };
-        scheduler::explain(service, &state, &hash_key)
+    fn schedule_explanation(
+        &self,
+        service: &Service,
+        key: &ConnectionKey,
+        now: Instant,
+    ) -> ScheduleExplanation {
+        let state = self.books.read_service(service.id).map(|book| &book.state);
+        let hash_key = HashKey {
+            address: key.client,
+            port: key.client_port,
+            destination: key.virtual_address,
+        };
+        scheduler::explain(service, state.unwrap_or(&State::Stateless), &hash_key, now)
     }
 
     fn server_of(&self, id: ConnectionId) -> Option<&Server> {
@@ -120,7 +130,8 @@ impl Engine {
     }
 
     fn service(&self, service: &Service) -> ServiceSnapshot {
-        let book = self.books.read_service(service.id);
+        let nothing = ServiceBook::default();
+        let book = self.books.read_service(service.id).unwrap_or(&nothing);
         ServiceSnapshot {
             spec: service.spec.clone(),
             servers: service.servers.iter().map(|server| self.server(server)).collect(),

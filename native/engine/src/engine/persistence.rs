@@ -16,12 +16,16 @@ impl<'a, H: Hops> Judge<'a, H> {
         &mut self,
         service: &'a Service,
         key: &ConnectionKey,
+        destination: IpAddr,
         persistence: &Persistence,
     ) -> Result<Placed<'a>, NotPlaced> {
         let template_key = template_key(service, key, persistence);
         let (template, server, moved_by_fallback) = match self.valid_template(&template_key) {
             Some((id, server)) => (Some(id), server, false),
-            None => self.make_template(service, key, &template_key, persistence)?,
+            None => {
+                let chosen = self.choose(service, key, destination)?;
+                self.make_template(service, chosen, &template_key, persistence)?
+            }
         };
         let server_port = server_port(service, server, key.virtual_port);
         let connection = self.remember(service, key, server, server_port)?;
@@ -47,15 +51,14 @@ impl<'a, H: Hops> Judge<'a, H> {
         server.map(|server| (id, server))
     }
 
-    /// Asks the scheduler and makes a template for its answer; without one in a full table.
+    /// Makes a template for the scheduler's answer; goes without one in a full table.
     fn make_template(
         &mut self,
         service: &'a Service,
-        key: &ConnectionKey,
+        (server, moved_by_fallback): (&'a Server, bool),
         template_key: &ConnectionKey,
         persistence: &Persistence,
     ) -> Result<(Option<ConnectionId>, &'a Server, bool), NotPlaced> {
-        let (server, moved_by_fallback) = self.choose(service, key)?;
         let port = if template_key.virtual_port == 0 { 0 } else { server.port };
         let made = self.connections.create_template(
             template_key,

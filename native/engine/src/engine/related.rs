@@ -69,7 +69,7 @@ impl<H: Hops> Judge<'_, H> {
         let Some(service) = self.service(protocol, key) else {
             return Verdict::Pass(PassReason::IcmpNoConnection);
         };
-        match self.place(service, key) {
+        match self.place(service, key, key.client) {
             Ok(placed) => {
                 self.book(service, key, &placed, Some(AdoptionCause::Icmp));
                 self.deliver(packet, service, placed.server)

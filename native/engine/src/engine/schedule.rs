@@ -1,6 +1,6 @@
 //! New connections: a server is chosen and remembered.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use crate::command::ServiceKey;
 use crate::configuration::{Server, Service};
@@ -49,7 +49,7 @@ impl<'a, H: Hops> Judge<'a, H> {
         key: &ConnectionKey,
         adoption: Option<AdoptionCause>,
     ) -> Verdict {
-        match self.place(service, key) {
+        match self.place(service, key, key.virtual_address) {
             Ok(placed) => {
                 self.book(service, key, &placed, adoption);
                 if let Some(id) = placed.connection {
@@ -67,11 +67,12 @@ impl<'a, H: Hops> Judge<'a, H> {
         }
     }
 
-    /// Chooses a server and makes the connection entry.
+    /// Chooses a server and makes the connection entry. `destination` is the packet's own.
     pub(super) fn place(
         &mut self,
         service: &'a Service,
         key: &ConnectionKey,
+        destination: IpAddr,
     ) -> Result<Placed<'a>, NotPlaced> {
         // IPVS asks the defence before anything else.
         if self.defence.drops_packet() {
@@ -81,12 +82,12 @@ impl<'a, H: Hops> Judge<'a, H> {
             return Err(NotPlaced::Ignored(PassReason::FtpData));
         }
         if let Some(persistence) = service.spec.persistence {
-            return self.place_persistent(service, key, &persistence);
+            return self.place_persistent(service, key, destination, &persistence);
         }
         if !accepts_port(service, key.virtual_port) {
             return Err(NotPlaced::NoServer);
         }
-        let (server, moved_by_fallback) = self.choose(service, key)?;
+        let (server, moved_by_fallback) = self.choose(service, key, destination)?;
         let connection = if service.spec.one_packet && key.protocol == wire::protocol::UDP {
             None
         } else {
@@ -101,11 +102,12 @@ impl<'a, H: Hops> Judge<'a, H> {
         &mut self,
         service: &'a Service,
         key: &ConnectionKey,
+        destination: IpAddr,
     ) -> Result<(&'a Server, bool), NotPlaced> {
         let book = self.books.service(service.id).ok_or(NotPlaced::NoServer)?;
-        let hash_key = HashKey { address: key.client, port: key.client_port };
+        let hash_key = HashKey { address: key.client, port: key.client_port, destination };
         let Choice { server, moved_by_fallback } =
-            scheduler::schedule(service, &mut book.state, &hash_key);
+            scheduler::schedule(service, &mut book.state, &hash_key, self.now);
         let server = server.and_then(|index| service.servers.get(index));
         server.map(|server| (server, moved_by_fallback)).ok_or(NotPlaced::NoServer)
     }

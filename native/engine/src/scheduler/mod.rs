@@ -3,60 +3,45 @@
 //! What a scheduler derives from the configuration alone is a [`Placement`], built once a change
 //! and shared by all engines; what it remembers from pick to pick is a [`State`], one an engine.
 
+mod address_cache;
+mod cost;
+mod dh;
+mod fo;
+mod hash;
+mod lblc;
+mod lblcr;
+mod lc;
+mod mh;
+mod nq;
+mod ovf;
+mod placement;
 mod rr;
+mod sed;
 mod sh;
+mod siphash;
+mod state;
+mod twos;
+mod wlc;
+mod wrr;
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::command::{SchedulerFlag, SchedulerName};
+use crate::command::SchedulerFlag;
 use crate::configuration::{Server, Service};
 use crate::snapshot::ScheduleExplanation;
+use crate::time::Instant;
 
+pub use dh::DhTable;
+pub use lblc::Lblc;
+pub use lblcr::Lblcr;
+pub use mh::{MhTable, SERVERS_MAX as MH_SERVERS_MAX};
+pub use placement::Placement;
 pub use rr::Cursor;
 pub use sh::ShTable;
-
-/// What a scheduler derives from a service's list of servers.
-#[derive(Clone, Debug, Default)]
-pub enum Placement {
-    /// No scheduler: every new connection finds no server (IPVS: `none`).
-    #[default]
-    None,
-    /// Round robin: nothing to derive.
-    Rr,
-    /// Source hashing: the table of buckets.
-    Sh(Arc<ShTable>),
-}
-
-impl Placement {
-    /// Derives the placement of `scheduler` over `servers`, which are in list order.
-    #[must_use]
-    pub fn build(scheduler: Option<SchedulerName>, servers: &[Server]) -> Self {
-        match scheduler {
-            None => Self::None,
-            Some(SchedulerName::Rr) => Self::Rr,
-            Some(SchedulerName::Sh) => Self::Sh(Arc::new(ShTable::build(servers))),
-        }
-    }
-
-    /// Whether the same client always gets the same answer, so that a connection can be served
-    /// without being remembered.
-    #[must_use]
-    pub const fn is_stateless(&self) -> bool {
-        matches!(self, Self::Sh(_))
-    }
-
-    /// Name of the scheduler, as `ipvsadm` spells it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Rr => "rr",
-            Self::Sh(_) => "sh",
-        }
-    }
-}
+pub use state::State;
+pub use twos::Random;
+pub use wrr::{Turn, Weights};
 
 /// Flags of a scheduler, ready to be asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,23 +54,25 @@ pub struct Flags {
 
 impl From<&[SchedulerFlag]> for Flags {
     fn from(flags: &[SchedulerFlag]) -> Self {
+        use SchedulerFlag::{MhFallback, MhPort, ShFallback, ShPort};
         Self {
-            fallback: flags.contains(&SchedulerFlag::ShFallback),
-            port: flags.contains(&SchedulerFlag::ShPort),
+            fallback: flags.iter().any(|flag| matches!(flag, ShFallback | MhFallback)),
+            port: flags.iter().any(|flag| matches!(flag, ShPort | MhPort)),
         }
     }
 }
 
 /// What of a packet a scheduler may look at.
-///
-/// For the packet quoted in an ICMP error these are its destination: it travelled from the server
-/// to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashKey {
-    /// The client's address.
+    /// The client's address. For the packet quoted in an ICMP error it is the destination, because
+    /// that packet travelled from the server to the client.
     pub address: IpAddr,
     /// The client's port; 0 where there is none to read.
     pub port: u16,
+    /// The destination of the packet: its virtual address. IPVS: for the packet quoted in an ICMP
+    /// error it is the client's address, because `dh`, `lblc` and `lblcr` do not turn that around.
+    pub destination: IpAddr,
 }
 
 /// A scheduler's answer.
@@ -93,68 +80,74 @@ pub struct HashKey {
 pub struct Choice {
     /// Index into the service's servers; none if no server can take the connection.
     pub server: Option<usize>,
-    /// Whether `sh-fallback` moved the connection off the server its bucket names.
+    /// Whether fallback moved the connection off the server its bucket names.
     pub moved_by_fallback: bool,
 }
 
-/// What a scheduler remembers between two picks, one for each service and engine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// Nothing.
-    #[default]
-    Stateless,
-    /// Round robin: the last pick.
-    Rr(Cursor),
-}
-
-impl State {
-    /// The state before the first pick.
-    #[must_use]
-    pub const fn new(service: &Service) -> Self {
-        match service.placement {
-            Placement::None | Placement::Sh(_) => Self::Stateless,
-            Placement::Rr => Self::Rr(Cursor::BEFORE_HEAD),
-        }
-    }
-
-    /// Carries the state over a change of the configuration.
-    ///
-    /// Another scheduler, or another service under the same id, starts anew.
-    pub fn reconcile(&mut self, old: &Service, new: &Service) {
-        let same = old.generation == new.generation && old.spec.scheduler == new.spec.scheduler;
-        match self {
-            Self::Rr(cursor) if same => cursor.reconcile(&old.servers, &new.servers),
-            _ => *self = Self::new(new),
-        }
+impl From<Option<usize>> for Choice {
+    fn from(server: Option<usize>) -> Self {
+        Self { server, moved_by_fallback: false }
     }
 }
 
 /// Picks the server of a new connection and remembers what must be remembered.
-pub fn schedule(service: &Service, state: &mut State, key: &HashKey) -> Choice {
-    match &service.placement {
-        Placement::None => Choice::default(),
-        Placement::Sh(table) => table.pick(&service.servers, service.flags, key),
-        Placement::Rr => {
-            let mut cursor = match *state {
-                State::Rr(cursor) => cursor,
-                State::Stateless => Cursor::BEFORE_HEAD,
-            };
-            let server = cursor.pick(&service.servers);
-            *state = State::Rr(cursor);
-            Choice { server, moved_by_fallback: false }
-        }
+pub fn schedule(service: &Service, state: &mut State, key: &HashKey, now: Instant) -> Choice {
+    let servers = service.servers.as_slice();
+    match (&service.placement, state) {
+        (Placement::Sh(table), _) => table.pick(servers, service.flags, key),
+        (Placement::Mh(table), _) => table.pick(servers, service.flags, key),
+        (Placement::Dh(table), _) => table.pick(servers, key).into(),
+        (Placement::Lc, _) => lc::pick(servers).into(),
+        (Placement::Wlc, _) => wlc::pick(servers).into(),
+        (Placement::Sed, _) => sed::pick(servers).into(),
+        (Placement::Nq, _) => nq::pick(servers).into(),
+        (Placement::Fo, _) => fo::pick(servers).into(),
+        (Placement::Ovf, _) => ovf::pick(servers).into(),
+        (Placement::Rr, State::Rr(cursor)) => cursor.pick(servers).into(),
+        (Placement::Wrr(_), State::Wrr(turn)) => turn.pick(servers).into(),
+        (Placement::Twos, State::Twos(random)) => twos::pick(servers, random).into(),
+        (Placement::Lblc, State::Lblc(cache)) => cache.pick(servers, key, now).into(),
+        (Placement::Lblcr, State::Lblcr(cache)) => cache.pick(servers, key, now).into(),
+        // The state is made with the service; without it, or without a scheduler, nobody is found.
+        (
+            Placement::None
+            | Placement::Rr
+            | Placement::Wrr(_)
+            | Placement::Twos
+            | Placement::Lblc
+            | Placement::Lblcr,
+            _,
+        ) => Choice::default(),
     }
 }
 
 /// Says what [`schedule`] would answer now, and how it comes to that; changes nothing.
 #[must_use]
-pub fn explain(service: &Service, state: &State, key: &HashKey) -> ScheduleExplanation {
-    if let Placement::Sh(table) = &service.placement {
-        return table.explain(&service.servers, service.flags, key);
+pub fn explain(
+    service: &Service,
+    state: &State,
+    key: &HashKey,
+    now: Instant,
+) -> ScheduleExplanation {
+    let servers = service.servers.as_slice();
+    match (&service.placement, state) {
+        (Placement::Sh(table), _) => table.explain(servers, service.flags, key),
+        (Placement::Mh(table), _) => table.explain(servers, service.flags, key),
+        (Placement::Dh(table), _) => table.explain(servers, key),
+        // The caches are large: they are looked at, and tried out on a copy only if they are stale.
+        (Placement::Lblc, State::Lblc(cache)) if cache.is_swept(now) => {
+            picked(service, cache.look(servers, key).server)
+        }
+        (Placement::Lblcr, State::Lblcr(cache)) if cache.is_swept(now) => {
+            picked(service, cache.look(servers, key).server)
+        }
+        _ => picked(service, schedule(service, &mut state.clone(), key, now).server),
     }
-    let mut scratch = *state;
-    let choice = schedule(service, &mut scratch, key);
-    let server = choice.server.and_then(|index| service.servers.get(index));
+}
+
+/// The explanation of a pick that no hash led to.
+fn picked(service: &Service, server: Option<usize>) -> ScheduleExplanation {
+    let server = server.and_then(|index| service.servers.get(index));
     ScheduleExplanation {
         scheduler: service.placement.name(),
         hash: None,

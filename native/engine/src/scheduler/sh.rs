@@ -4,17 +4,14 @@
 //! kinds can stand in one group.
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
+use super::hash::{fold, golden};
 use super::{Choice, Flags, HashKey};
 use crate::configuration::Server;
 use crate::snapshot::ScheduleExplanation;
 
 /// Buckets of the table (IPVS: `CONFIG_IP_VS_SH_TAB_BITS` = 8).
 const BUCKETS: usize = 256;
-
-/// Multiplier of the hash: 2^32 divided by the square of the golden ratio.
-const GOLDEN_RATIO: u32 = 0x61C8_8647;
 
 /// The buckets of one service, each an index into its servers.
 ///
@@ -118,22 +115,10 @@ impl ShTable {
 /// port - 1) meet.
 fn hash(flags: Flags, key: &HashKey) -> u32 {
     let port = if flags.port { u32::from(key.port) } else { 0 };
-    fold(key.address).wrapping_add(port).wrapping_mul(GOLDEN_RATIO)
+    golden(fold(key.address).wrapping_add(port))
 }
 
 /// The bucket a hash names: its uppermost 8 bits.
 const fn home_bucket(hash: u32) -> u8 {
     hash.to_be_bytes()[0]
-}
-
-/// An address in 32 bits: IPv6 addresses are folded by XOR of their four words.
-fn fold(address: IpAddr) -> u32 {
-    match address {
-        IpAddr::V4(address) => address.to_bits(),
-        IpAddr::V6(address) => {
-            let octets = address.octets();
-            let (words, _) = octets.as_chunks::<4>();
-            words.iter().fold(0, |folded, word| folded ^ u32::from_be_bytes(*word))
-        }
-    }
 }

@@ -1,8 +1,15 @@
 //! Schedulers against IPVS's written rules: worked examples, and models written from the rules
 //! alone.
 
+mod connections;
+mod destination_hashing;
+mod live;
+mod locality;
+mod maglev;
 mod round_robin;
 mod source_hashing;
+mod two_choices;
+mod weighted_round_robin;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +17,9 @@ use std::sync::Arc;
 use engine::command::*;
 use engine::configuration::{Configuration, Service};
 use engine::scheduler::{self, Choice, HashKey, State};
+use engine::time::Instant;
+
+use live::{Live, some};
 
 const WEB: ServiceKey = ServiceKey::Address {
     protocol: Protocol::Tcp,
@@ -62,17 +72,21 @@ fn the_service(configuration: &Configuration) -> Arc<Service> {
 }
 
 fn client(address: &str, port: u16) -> HashKey {
-    HashKey { address: address.parse().expect("an address"), port }
+    key_of(address.parse().expect("an address"), port)
+}
+
+fn key_of(address: IpAddr, port: u16) -> HashKey {
+    HashKey { address, port, destination: IpAddr::V4([198, 51, 100, 80].into()) }
 }
 
 /// The number a chosen server was added under.
 fn number(service: &Service, choice: Choice) -> Option<usize> {
     let chosen = service.servers[choice.server?].address;
-    (0..service.servers.len()).find(|&index| key(index).address == chosen)
+    (0..10_000).find(|&index| key(index).address == chosen)
 }
 
 fn sh(configuration: &Configuration, client: &HashKey) -> Option<usize> {
     let service = the_service(configuration);
-    let choice = scheduler::schedule(&service, &mut State::new(&service), client);
+    let choice = scheduler::schedule(&service, &mut State::new(&service, 0), client, Instant::ZERO);
     number(&service, choice)
 }

@@ -4,61 +4,18 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// One engine: the configuration in force and what its scheduler remembers.
-struct Live {
-    configuration: Configuration,
-    state: State,
-}
-
-impl Live {
-    fn new(weights: &[u32]) -> Self {
-        let configuration = pool(SchedulerName::Rr, &[], weights);
-        let state = State::new(&the_service(&configuration));
-        Self { configuration, state }
-    }
-
-    fn apply(&mut self, command: Command) {
-        let next = self.configuration.apply(&[command]).expect("a good command");
-        self.state.reconcile(&the_service(&self.configuration), &the_service(&next));
-        self.configuration = next;
-    }
-
-    fn pick(&mut self) -> Option<usize> {
-        let service = the_service(&self.configuration);
-        let anyone = client("192.0.2.1", 1);
-        let told = scheduler::explain(&service, &self.state, &anyone).server;
-        let choice = scheduler::schedule(&service, &mut self.state, &anyone);
-        let chosen = choice.server.map(|index| service.servers[index].id);
-        assert_eq!(told.map(|server| server.id), chosen);
-        let chosen = service.servers[choice.server?].address;
-        (0..64).find(|&index| key(index).address == chosen)
-    }
-
-    fn picks<const N: usize>(&mut self) -> [Option<usize>; N] {
-        std::array::from_fn(|_| self.pick())
-    }
-
-    fn remove(&mut self, index: usize) {
-        self.apply(Command::RemoveServer { service: WEB, server: key(index) });
-    }
-
-    fn weigh(&mut self, index: usize, weight: u32) {
-        self.apply(Command::SetWeight { service: WEB, server: key(index), weight });
-    }
-}
-
-fn some<const N: usize>(numbers: [usize; N]) -> [Option<usize>; N] {
-    numbers.map(Some)
+fn rr(weights: &[u32]) -> Live {
+    Live::new(SchedulerName::Rr, weights)
 }
 
 #[test]
 fn from_the_newest_on_and_round() {
-    assert_eq!(Live::new(&[1, 9, 1]).picks(), some([2, 1, 0, 2, 1, 0]));
+    assert_eq!(rr(&[1, 9, 1]).picks(), some([2, 1, 0, 2, 1, 0]));
 }
 
 #[test]
 fn weight_counts_only_as_none_or_some() {
-    let mut live = Live::new(&[1, 0, 7]);
+    let mut live = rr(&[1, 0, 7]);
     assert_eq!(live.picks(), some([2, 0, 2, 0]));
     live.weigh(2, 0);
     assert_eq!(live.picks(), some([0, 0]), "the only one follows itself");
@@ -71,7 +28,7 @@ fn weight_counts_only_as_none_or_some() {
 
 #[test]
 fn adding_does_not_move_the_cursor() {
-    let mut live = Live::new(&[1, 1, 1]);
+    let mut live = rr(&[1, 1, 1]);
     assert_eq!(live.picks(), some([2, 1]));
     live.apply(add(3, 1));
     assert_eq!(live.picks(), some([0, 3, 2]));
@@ -79,7 +36,7 @@ fn adding_does_not_move_the_cursor() {
 
 #[test]
 fn removing_the_last_pick_moves_it_to_its_predecessor() {
-    let mut live = Live::new(&[1, 1, 1, 1]);
+    let mut live = rr(&[1, 1, 1, 1]);
     assert_eq!(live.picks(), some([3, 2]));
     live.remove(2);
     assert_eq!(live.pick(), Some(1));
@@ -90,7 +47,7 @@ fn removing_the_last_pick_moves_it_to_its_predecessor() {
 
 #[test]
 fn removing_the_head_puts_the_cursor_before_the_list() {
-    let mut live = Live::new(&[1, 1, 1]);
+    let mut live = rr(&[1, 1, 1]);
     assert_eq!(live.pick(), Some(2));
     live.remove(2);
     live.apply(add(3, 1));
@@ -99,7 +56,7 @@ fn removing_the_head_puts_the_cursor_before_the_list() {
 
 #[test]
 fn a_server_that_returns_is_a_new_one_to_the_cursor() {
-    let mut live = Live::new(&[1, 1, 1]);
+    let mut live = rr(&[1, 1, 1]);
     assert_eq!(live.picks(), some([2, 1]));
     live.remove(1);
     live.apply(add(1, 1));
@@ -108,7 +65,7 @@ fn a_server_that_returns_is_a_new_one_to_the_cursor() {
 
 #[test]
 fn another_scheduler_or_service_starts_anew() {
-    let mut live = Live::new(&[1, 1, 1]);
+    let mut live = rr(&[1, 1, 1]);
     live.picks::<2>();
     live.apply(Command::EditService { service: service(SchedulerName::Rr, &[]) });
     assert_eq!(live.pick(), Some(0), "an edit that keeps the scheduler keeps the cursor");
@@ -125,14 +82,14 @@ fn another_scheduler_or_service_starts_anew() {
         add(2, 1),
     ];
     let next = live.configuration.apply(&again).expect("good commands");
-    live.state.reconcile(&the_service(&live.configuration), &the_service(&next));
+    live.state.reconcile(&the_service(&live.configuration), &the_service(&next), 0);
     live.configuration = next;
     assert_eq!(live.pick(), Some(2));
 }
 
 #[test]
 fn overloaded_servers_are_passed_over() {
-    let mut live = Live::new(&[1, 1]);
+    let mut live = rr(&[1, 1]);
     live.apply(Command::EditServer { service: WEB, server: server(1, 1, 1) });
     the_service(&live.configuration).servers[0].load.bind();
     assert_eq!(live.picks(), some([0, 0]));
@@ -140,7 +97,7 @@ fn overloaded_servers_are_passed_over() {
 
 #[test]
 fn no_scheduler_finds_nobody() {
-    let mut live = Live::new(&[1, 1]);
+    let mut live = rr(&[1, 1]);
     let none = ServiceSpec { scheduler: None, ..service(SchedulerName::Rr, &[]) };
     live.apply(Command::EditService { service: none });
     assert_eq!(live.pick(), None);
@@ -206,7 +163,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn as_the_rules_say(steps in prop::collection::vec(step(), 1..120)) {
-        let mut live = Live::new(&[]);
+        let mut live = rr(&[]);
         let mut model = Model { list: vec![None], ..Model::default() };
         for step in steps {
             match step {

@@ -22,7 +22,7 @@ fn worked_example() {
     let (port, both) = (with(&[SchedulerFlag::ShPort]), with(&BOTH));
     let bucket = |configuration: &Configuration, client: &HashKey| {
         let service = the_service(configuration);
-        scheduler::explain(&service, &State::new(&service), client).bucket
+        scheduler::explain(&service, &State::new(&service, 0), client, Instant::ZERO).bucket
     };
     for (address, source, home, choice, moved, port_home, port_choice, port_moved) in rows {
         let client = client(address, source);
@@ -40,7 +40,7 @@ fn an_explanation_walks_the_same_way() {
     let configuration = pool(SchedulerName::Sh, &[SchedulerFlag::ShFallback], &[1, 2, 0]);
     let service = the_service(&configuration);
     let client = client("192.0.2.2", 40_000);
-    let told = scheduler::explain(&service, &State::new(&service), &client);
+    let told = scheduler::explain(&service, &State::new(&service, 0), &client, Instant::ZERO);
     assert_eq!((told.scheduler, told.table_size), ("sh", Some(256)));
     assert_eq!(told.first_choice.expect("a server of weight 0").address, key(2).address);
     assert_eq!(told.probes, [40, 41]);
@@ -66,9 +66,10 @@ fn fallback_refuses_when_nobody_is_usable() {
     let configuration = pool(SchedulerName::Sh, &BOTH, &[0, 0, 0]);
     let service = the_service(&configuration);
     let client = client("192.0.2.1", 1);
-    let choice = scheduler::schedule(&service, &mut State::new(&service), &client);
+    let choice =
+        scheduler::schedule(&service, &mut State::new(&service, 0), &client, Instant::ZERO);
     assert_eq!(choice, Choice::default());
-    let told = scheduler::explain(&service, &State::new(&service), &client);
+    let told = scheduler::explain(&service, &State::new(&service, 0), &client, Instant::ZERO);
     assert_eq!(told.probes.len(), 256, "a full turn of the table");
 }
 
@@ -177,9 +178,9 @@ proptest! {
         let configuration = pool(SchedulerName::Sh, &flags, &weights);
         let model = Model::new(&weights);
         for (address, source) in clients {
-            let seen = HashKey { address, port: if port { source } else { 0 } };
+            let seen = key_of(address, if port { source } else { 0 });
             let expected = model.choose(&weights, fallback, &seen);
-            let chosen = sh(&configuration, &HashKey { address, port: source });
+            let chosen = sh(&configuration, &key_of(address, source));
             prop_assert_eq!(chosen, expected, "{}:{}", address, source);
         }
     }

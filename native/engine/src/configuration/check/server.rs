@@ -6,10 +6,13 @@ use core::net::IpAddr;
 
 use super::address::{self, Role};
 use super::service;
-use crate::command::{Family, ForwardingMethod, IssueCode, ServerKey, ServerSpec, ServiceKey};
+use crate::command::{
+    Family, ForwardingMethod, IssueCode, SchedulerName, ServerKey, ServerSpec, ServiceKey,
+};
 use crate::configuration::Configuration;
 use crate::configuration::findings::{Findings, Named};
 use crate::configuration::service::{family_of_key, server_port};
+use crate::scheduler::MH_SERVERS_MAX;
 use crate::snapshot::family_of;
 
 /// Largest weight and threshold: IPVS keeps them in signed 32-bit numbers.
@@ -33,6 +36,7 @@ pub(super) fn addition(
         let message = format!("{service} has the server {name} already; edit it instead");
         findings.refuse(IssueCode::ServerExists, "server", name, message);
     }
+    room(now, key, findings);
     address::check(Role::Server, spec.key.address, findings);
     method(key, spec, findings);
     conflict(now, spec.key.address, findings);
@@ -83,6 +87,21 @@ fn numbers(spec: &ServerSpec, findings: &mut Findings) {
             "lowerThreshold is {lower}; it may not exceed upperThreshold, which is {upper}"
         );
         findings.refuse(IssueCode::OutOfRange, "lowerThreshold", lower, message);
+    }
+}
+
+/// `mh` has so many buckets and no more; IPVS keeps the old table then, and tells nobody.
+fn room(now: &Configuration, key: &ServiceKey, findings: &mut Findings) {
+    let Some(service) = now.service(key) else { return };
+    let full = service.servers.len() >= MH_SERVERS_MAX;
+    if full && service.spec.scheduler == Some(SchedulerName::Mh) {
+        let count = service.servers.len();
+        let message = format!(
+            "{} has {count} servers, as many as mh can place over; remove one, or choose another \
+             scheduler",
+            Named(key),
+        );
+        findings.refuse(IssueCode::OutOfRange, "server", count + 1, message);
     }
 }
 

@@ -5,12 +5,13 @@ use core::net::IpAddr;
 
 use super::address::{self, Role};
 use crate::command::{
-    Family, IssueCode, Persistence, Protocol, SchedulerFlag, SchedulerName, ServiceKey, ServiceSpec,
+    Family, IssueCode, Persistence, Protocol, SchedulerName, ServiceKey, ServiceSpec,
 };
 use crate::configuration::Configuration;
 use crate::configuration::findings::{Findings, Named};
 use crate::configuration::service::family_of_key;
 use crate::connection::MAX_TIMEOUT_SECONDS;
+use crate::scheduler::MH_SERVERS_MAX;
 
 /// `AddService`.
 pub(super) fn addition(now: &Configuration, spec: &ServiceSpec, findings: &mut Findings) {
@@ -34,6 +35,18 @@ pub(super) fn addition(now: &Configuration, spec: &ServiceSpec, findings: &mut F
 /// `EditService`.
 pub(super) fn edit(now: &Configuration, spec: &ServiceSpec, findings: &mut Findings) {
     known(now, &spec.key, findings);
+    if spec.scheduler == Some(SchedulerName::Mh)
+        && let Some(service) = now.service(&spec.key)
+        && service.servers.len() > MH_SERVERS_MAX
+    {
+        let message = format!(
+            "{} has {} servers; mh can place over {MH_SERVERS_MAX}: remove some, or choose another \
+             scheduler",
+            Named(&spec.key),
+            service.servers.len(),
+        );
+        findings.refuse(IssueCode::OutOfRange, "scheduler", "mh", message);
+    }
     options(spec, findings);
 }
 
@@ -73,9 +86,7 @@ fn options(spec: &ServiceSpec, findings: &mut Findings) {
         let message = "one-packet scheduling is only for UDP services and services by mark";
         findings.refuse(IssueCode::InvalidCombination, "onePacket", true, message);
     }
-    if spec.scheduler != Some(SchedulerName::Sh) {
-        foreign_flags(&spec.flags, findings);
-    }
+    foreign_flags(spec, findings);
 }
 
 fn check_persistence(persistence: &Persistence, family: Family, findings: &mut Findings) {
@@ -90,13 +101,19 @@ fn check_persistence(persistence: &Persistence, family: Family, findings: &mut F
     }
 }
 
-fn foreign_flags(flags: &[SchedulerFlag], findings: &mut Findings) {
-    for (index, flag) in flags.iter().enumerate() {
-        let name = match flag {
-            SchedulerFlag::ShFallback => "sh-fallback",
-            SchedulerFlag::ShPort => "sh-port",
+fn foreign_flags(spec: &ServiceSpec, findings: &mut Findings) {
+    for (index, flag) in spec.flags.iter().enumerate() {
+        if spec.scheduler == Some(flag.scheduler()) {
+            continue;
+        }
+        let name = flag.name();
+        let scheduler = match flag.scheduler() {
+            SchedulerName::Mh => "mh",
+            _ => "sh",
         };
-        let message = format!("{name} is only for the scheduler sh; leave it out or choose sh");
+        let message = format!(
+            "{name} is only for the scheduler {scheduler}; leave it out or choose {scheduler}"
+        );
         findings.refuse(IssueCode::InvalidCombination, format!("flags[{index}]"), name, message);
     }
 }
