@@ -140,6 +140,12 @@ impl Lab {
         ]);
     }
 
+    /// Those of [`Self::filters`] that are guards': the fast path's has no classic instructions.
+    pub(crate) fn guards(&self, interface: &str) -> Vec<String> {
+        let filters = self.filters(interface);
+        filters.lines().filter(|line| line.contains("bytecode")).map(str::to_owned).collect()
+    }
+
     /// What `tc` lists as ingress filters of an interface of the director.
     pub(crate) fn filters(&self, interface: &str) -> String {
         let command = [
