@@ -7,6 +7,7 @@ use super::FastPathError;
 use crate::guard::{self, is_id};
 use crate::netlink::traffic_control::{Filter, NamedProgram};
 use crate::netlink::{Netlink, NetlinkError};
+use crate::sys::bpf::programs_before_filters;
 
 const LABEL: &str = "l4-director-fast:";
 
@@ -69,8 +70,8 @@ impl FastFilter {
         Ok(self.listed(netlink)?.iter().any(|one| one.handle == self.handle))
     }
 
-    /// Whether another program's filters, or the director's own guard, come first on this
-    /// interface. One that ends the decision keeps the fast path from forwarding what the socket
+    /// Whether another program's filters (tc or tcx), or the director's own guard, come first on
+    /// this interface. One that ends the decision keeps the fast path from forwarding what the socket
     /// gets cut: insert no flows then.
     ///
     /// # Errors
@@ -80,8 +81,10 @@ impl FastFilter {
         let own = self.own_of(&filters).find(|one| one.handle == self.handle);
         let own = own.map_or(0, |one| one.priority);
         let is_other = |one: &Filter| one.handle != 0 && !guard::is_of_a_director(one);
+        // A kernel that does not say has no such programs, or keeps them from us.
+        let express = programs_before_filters(self.interface).unwrap_or(0) > 0;
         let behind_guard = guard::priority_of(&filters, &self.id).is_some_and(|guard| guard <= own);
-        Ok(behind_guard || filters.iter().any(|one| one.priority < own && is_other(one)))
+        Ok(express || behind_guard || filters.iter().any(|one| one.priority < own && is_other(one)))
     }
 
     /// Ends the forwarding. Dropping does the same but cannot tell of a failure.
@@ -157,6 +160,55 @@ impl Drop for FastFilter {
         // Nobody is left to hear of a failure; the next director finds what stays.
         if let Ok(mut netlink) = Netlink::open() {
             drop(self.clear(&mut netlink));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::thread;
+
+    use super::*;
+    use crate::FastPath;
+    use crate::sys::bpf::attach_before_filters;
+    use crate::thread::new_network_namespace;
+
+    const LOOPBACK: u32 = 1;
+
+    /// What a filter says of itself before and after a program comes before it; `Err` without the
+    /// right.
+    fn noticed() -> Result<[bool; 2], String> {
+        new_network_namespace().map_err(|error| error.to_string())?;
+        let path = FastPath::open(1).map_err(|error| error.to_string())?;
+        let mut netlink = Netlink::open().expect("netlink");
+        let filter = path.install(&mut netlink, LOOPBACK, "one").expect("installed");
+        let mut behind = || filter.is_behind_others(&mut netlink).expect("listed");
+        let before = behind();
+        match attach_before_filters(LOOPBACK, path.filter.as_fd()) {
+            // A kernel without that place has nothing to notice there.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok([before, true]),
+            attached => {
+                attached.expect("attached");
+                Ok([before, behind()])
+            }
+        }
+    }
+
+    #[test]
+    fn a_program_before_all_filters_is_noticed() {
+        match thread::spawn(noticed).join().expect("no panic") {
+            Ok(noticed) => assert_eq!(noticed, [false, true]),
+            Err(why) => {
+                let set =
+                    |name, value| std::env::var(name).is_ok_and(|found: String| found == value);
+                let required = set("CI", "true") || set("L4_REQUIRE_PRIVILEGED", "1");
+                let line = format!("NOT RUN: a_program_before_all_filters_is_noticed: {why}\n");
+                assert!(!required, "{line}");
+                // Not by `eprintln!`, which the test harness hides for tests that do not fail.
+                std::io::stderr().write_all(line.as_bytes()).expect("standard error");
+            }
         }
     }
 }

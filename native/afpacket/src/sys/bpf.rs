@@ -11,6 +11,11 @@ const MAP_UPDATE: libc::c_int = 2;
 const MAP_DELETE: libc::c_int = 3;
 const MAP_NEXT_KEY: libc::c_int = 4;
 const PROGRAM_LOAD: libc::c_int = 5;
+#[cfg(test)]
+const PROGRAM_ATTACH: libc::c_int = 8;
+const PROGRAM_QUERY: libc::c_int = 16;
+/// `BPF_TCX_INGRESS`
+const EXPRESS_INGRESS: u32 = 46;
 const MAP_TYPE_HASH: u32 = 1;
 const NAME_LEN: usize = 16;
 
@@ -69,6 +74,35 @@ struct ProgramLoad {
     kernel_version: u32,
     flags: u32,
     name: [u8; NAME_LEN],
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct ProgramQuery {
+    interface: u32,
+    place: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    programs: u64,
+    count: u32,
+    padding: u32,
+    program_flags: u64,
+    links: u64,
+    link_flags: u64,
+    revision: u64,
+}
+
+#[cfg(test)]
+#[repr(C)]
+#[derive(Default)]
+struct ProgramAttach {
+    interface: u32,
+    program: u32,
+    place: u32,
+    flags: u32,
+    replaced: u32,
+    relative: u32,
+    revision: u64,
 }
 
 /// A hash map in the kernel with keys of `K` and values of `V` octets.
@@ -184,6 +218,33 @@ pub(crate) fn load_program(
     // JUSTIFICATION: the number just returned has to get an owner.
     // SAFETY: `raw` is a fresh descriptor nobody else owns; the kernel sets close-on-exec.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// How many programs see the frames of an interface before its ingress filters do (tcx, since
+/// Linux 6.6).
+pub(crate) fn programs_before_filters(interface: u32) -> io::Result<u32> {
+    let mut attributes =
+        ProgramQuery { interface, place: EXPRESS_INGRESS, ..ProgramQuery::default() };
+    // JUSTIFICATION: netlink does not tell of these programs.
+    // SAFETY: `ProgramQuery` is what the command takes; without room for lists the kernel writes
+    // the counts only, which lie in it.
+    match unsafe { call(PROGRAM_QUERY, &mut attributes) } {
+        Ok(_) => Ok(attributes.count),
+        // A kernel without this place.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a program before the ingress filters of an interface.
+#[cfg(test)]
+pub(crate) fn attach_before_filters(interface: u32, program: BorrowedFd<'_>) -> io::Result<()> {
+    let program = u32_of_descriptor(program);
+    let mut attributes =
+        ProgramAttach { interface, program, place: EXPRESS_INGRESS, ..ProgramAttach::default() };
+    // JUSTIFICATION: programs are attached there by this call only.
+    // SAFETY: `ProgramAttach` is what the command takes and holds no addresses.
+    unsafe { call(PROGRAM_ATTACH, &mut attributes) }.map(drop)
 }
 
 /// The call itself.
