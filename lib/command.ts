@@ -78,6 +78,16 @@ export interface Tunnel {
   readonly checksum?: 'nocsum' | 'csum' | 'remcsum'
 }
 
+/** A tunnel as configured. */
+export interface TunnelConfiguration {
+  /** Kind. */
+  readonly type: NonNullable<Tunnel['type']>
+  /** UDP port that the server decapsulates at; null for kinds without one. */
+  readonly port: number | null
+  /** Checksum of the tunnel's own header. */
+  readonly checksum: NonNullable<Tunnel['checksum']>
+}
+
 /** Identity of a real server within its service. */
 export interface ServerKey {
   /** Address as text, of the service's family; with tunnelling of either. */

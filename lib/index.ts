@@ -19,6 +19,7 @@ export type {
   SettingsPatch,
   ShFlag,
   Tunnel,
+  TunnelConfiguration,
 } from './command.js'
 export { ConfigurableDirector } from './configurable.js'
 export type { ConnectionFilter, ConnectionRow } from './connection.js'
@@ -57,7 +58,6 @@ export type {
   ServiceSnapshot,
   Statistics,
   Traffic,
-  TunnelConfiguration,
   Version,
   WaitingSnapshot,
 } from './snapshot.js'

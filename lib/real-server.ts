@@ -1,5 +1,5 @@
 import { canonicalAddress, serverText, serviceText } from './address.js'
-import type { Command, ServerSpec, ServiceKey, Tunnel } from './command.js'
+import type { Command, ServerSpec, ServiceKey, Tunnel, TunnelConfiguration } from './command.js'
 import type { Configurator } from './configurator.js'
 import type { DrainOptions } from './drain.js'
 import { DirectorError } from './errors.js'
@@ -7,7 +7,7 @@ import { checked } from './options/check.js'
 import { Problems } from './options/problems.js'
 import type { ServerEdit } from './options/server.js'
 import { serverEdit, weight as weightCheck } from './options/server.js'
-import type { ServerConfiguration, TunnelConfiguration } from './snapshot.js'
+import type { ServerConfiguration } from './snapshot.js'
 
 /** The options that give a tunnel as it is configured. */
 function tunnelOptions({ type, port, checksum }: TunnelConfiguration): Tunnel {

@@ -5,7 +5,7 @@ import type {
   Protocol,
   SchedulerFlag,
   SchedulerName,
-  Tunnel,
+  TunnelConfiguration,
 } from './command.js'
 
 /** Number of a configuration and digest of its content. Directors of equal digests place new connections alike. */
@@ -65,16 +65,6 @@ export interface NamedCounter {
   readonly name: string
   /** How often. */
   readonly count: number
-}
-
-/** A tunnel as configured. */
-export interface TunnelConfiguration {
-  /** Kind. */
-  readonly type: NonNullable<Tunnel['type']>
-  /** UDP port that the server decapsulates at; null for kinds without one. */
-  readonly port: number | null
-  /** Checksum of the tunnel's own header. */
-  readonly checksum: NonNullable<Tunnel['checksum']>
 }
 
 /** A real server as configured. */

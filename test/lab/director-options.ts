@@ -17,6 +17,10 @@ export interface DirectingOptions {
   readonly sloppy?: boolean
   /** `sh-fallback`: true. */
   readonly fallback?: boolean
+  /** Further options of each real server. */
+  readonly server?: object
+  /** Family of the servers' addresses: that of the service. */
+  readonly serverFamily?: Family
   /** Further options of `Director.start()`. */
   readonly more?: object
 }
@@ -24,7 +28,7 @@ export interface DirectingOptions {
 /** Options of `Director.start()` for a lab: `sh` with `sh-port` over the lab's servers. */
 export function directorOptions(options: DirectingOptions = {}): object {
   const { protocols = ['tcp'], families = ['ipv4'], port = 80, servers = 3 } = options
-  const { sloppy = true, fallback = true, more = {} } = options
+  const { sloppy = true, fallback = true, more = {}, server = {}, serverFamily } = options
   const flags = fallback ? ['sh-port', 'sh-fallback'] : ['sh-port']
   const services = protocols.flatMap((protocol) =>
     families.map((family) => ({
@@ -33,7 +37,10 @@ export function directorOptions(options: DirectingOptions = {}): object {
       port,
       scheduler: 'sh',
       flags,
-      servers: Array.from({ length: servers }, (_, index) => ({ address: serverAddress(index + 1, family) })),
+      servers: Array.from({ length: servers }, (_, index) => ({
+        address: serverAddress(index + 1, serverFamily ?? family),
+        ...server,
+      })),
     })),
   )
   return { interfaces: [hostInterface], sloppy: { tcp: sloppy, sctp: sloppy }, services, ...more }

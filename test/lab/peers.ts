@@ -18,6 +18,7 @@ export type PeerProgram =
   | 'udp-client'
   | 'sctp-server'
   | 'sctp-client'
+  | 'decapsulator'
 
 const built = fileURLToPath(new URL('../../target/release/peers', import.meta.url))
 

@@ -91,7 +91,11 @@ pub(crate) fn icmp_error(
         return Verdict::Drop(DropReason::IcmpRateLimit);
     }
     let made = match (packet.ip.destination, packet.ip.source) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => ipv4_error(packet, answer, answers, from, to),
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let (kind, code, rest_of_header) = answer.ipv4();
+            let error = Relayed { kind, code, rest_of_header, quoted: packet.octets() };
+            ipv4_error(packet, &error, answers, from, to)
+        }
         (IpAddr::V6(from), IpAddr::V6(to)) => ipv6_error(packet, answer, answers, from, to),
         _ => None,
     };
@@ -101,15 +105,40 @@ pub(crate) fn icmp_error(
     }
 }
 
+/// An ICMPv4 error and the packet it is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relayed<'q> {
+    pub(crate) kind: u8,
+    pub(crate) code: u8,
+    /// The second word of the header.
+    pub(crate) rest_of_header: u32,
+    pub(crate) quoted: &'q [u8],
+}
+
+/// Tells an error on that `packet` brought, from the virtual address to the client.
+pub(crate) fn relay(
+    packet: &Packet<'_>,
+    error: &Relayed<'_>,
+    (virtual_address, client): (Ipv4Addr, Ipv4Addr),
+    answers: &mut Answers<'_>,
+) -> Verdict {
+    if !answers.limit.take(answers.now) {
+        return Verdict::Drop(DropReason::IcmpRateLimit);
+    }
+    match ipv4_error(packet, error, answers, virtual_address, client) {
+        Some(()) => Verdict::Reply(ReplyReason::Relayed),
+        None => Verdict::Drop(DropReason::BadLength),
+    }
+}
+
 fn ipv4_error(
     packet: &Packet<'_>,
-    answer: Answer,
+    error: &Relayed<'_>,
     answers: &mut Answers<'_>,
     source: Ipv4Addr,
     destination: Ipv4Addr,
 ) -> Option<()> {
-    let (kind, code, rest_of_header) = answer.ipv4();
-    let quoted = packet.octets();
+    let Relayed { kind, code, rest_of_header, quoted } = *error;
     let payload_len = icmpv4::error_len(quoted.len());
     let type_of_service = quoted.get(1).copied().unwrap_or(0);
     let header = ipv4::Repr {

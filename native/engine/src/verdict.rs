@@ -123,6 +123,8 @@ reasons! {
         HopLimit => "hop-limit",
         /// Fragmentation needed (IPv4) or packet too big (IPv6).
         TooBig => "too-big",
+        /// An ICMP error about a packet the director wrapped: told on to the client.
+        Relayed => "relayed",
         /// No route or no neighbour: host (IPv4) or address (IPv6) unreachable.
         Unreachable => "unreachable",
         /// Who has the virtual address: answered for it (ARP or neighbour discovery).

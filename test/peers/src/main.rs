@@ -18,6 +18,7 @@ mod sctp;
 mod server_counts;
 mod tally;
 mod tcp;
+mod tunnel;
 mod udp;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ use events::emit;
 use options::Options;
 
 const PROGRAMS: &str = "tcp-server, tcp-long, tcp-short, sctp-server, sctp-client, \
-                        bulk-server, bulk-client, udp-echo, udp-client";
+                        bulk-server, bulk-client, udp-echo, udp-client, decapsulator";
 
 /// What a program's run says about the traffic it saw: the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,7 @@ async fn dispatch(program: &str, options: Options) -> Result<Outcome, ProgramErr
         "bulk-client" => bulk::client::run(options).await,
         "udp-echo" => udp::echo::run(options).await,
         "udp-client" => udp::client::run(options).await,
+        "decapsulator" => tunnel::server::run(options).await,
         other => Err(format!("unknown program {other:?}; one of: {PROGRAMS}").into()),
     }
 }

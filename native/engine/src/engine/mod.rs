@@ -11,6 +11,7 @@ mod load;
 mod neighbour;
 mod observe;
 mod opening;
+mod own_tunnel;
 mod persistence;
 mod related;
 mod schedule;

@@ -37,9 +37,13 @@ impl<H: Hops> Judge<'_, H> {
     /// transition, no new timeout (IPVS).
     fn related(&mut self, packet: &mut Packet<'_>, header_length: usize) -> Verdict {
         let from = packet.ip.l4 + header_length;
-        let Some(quote) = packet.frame.get(from..packet.ip.end).and_then(quoted) else {
+        let octets = packet.frame.get(from..packet.ip.end).unwrap_or_default();
+        let Some(quote) = quoted(octets) else {
             return Verdict::Pass(PassReason::Icmp);
         };
+        if let Some(verdict) = self.own_tunnel(packet, &quote, octets) {
+            return verdict;
+        }
         // A later fragment has no ports, and so no connection (IPVS lets errors about it pass).
         let Some((protocol, key)) = key_of(&quote) else {
             return Verdict::Pass(PassReason::Icmp);

@@ -349,3 +349,55 @@ fn what_waits_for_a_neighbour_is_wrapped_already() {
     let source: IpAddr = address("10.0.0.1");
     assert_eq!(lab.ways.1, Some(source));
 }
+
+/// What a router between director and server says of a frame: type, code, second word, quote.
+fn error_about(frame: &[u8], router: &str, head: [u8; 8], quote: usize) -> Vec<u8> {
+    let packet = &frame[14..];
+    let mut message = head.to_vec();
+    message.extend(&packet[..quote.min(packet.len())]);
+    let checksum = reference_checksum(&message);
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    Ip::new(router, "10.0.0.1").frame(1, &message)
+}
+
+const FRAGMENTATION_NEEDED: [u8; 8] = [3, 4, 0, 0, 0, 0, 0x05, 0x14];
+
+#[test]
+fn errors_about_the_directors_own_packets_reach_the_client() {
+    for shape in SHAPES {
+        let mut lab = lab(shape, true, 1500);
+        let frame = of_length(true, 1400, 0x4000);
+        let wrapped = lab.process(&frame).frames.remove(0);
+        let outcome = lab.process(&error_about(&wrapped, "10.0.0.254", FRAGMENTATION_NEEDED, 128));
+        assert_eq!(outcome.verdict, Verdict::Reply(ReplyReason::Relayed), "{shape:?}");
+        let told = &outcome.frames[0][14..];
+        assert_eq!(told[12..20], [198, 51, 100, 1, 203, 0, 113, 9]);
+        assert_eq!(reference_checksum(&told[20..]), 0);
+        let mtu = usize::from(u16::from_be_bytes([told[26], told[27]]));
+        assert_eq!((&told[20..22], mtu), (&[3, 4][..], 1300 - overhead(shape, true)));
+        let inside = aged(&frame);
+        assert_eq!(told[28..], inside[..told.len() - 28]);
+        let expired = error_about(&wrapped, "10.0.0.254", [11, 0, 0, 0, 0, 0, 0, 0], 128);
+        let outcome = lab.process(&expired);
+        assert_eq!(outcome.verdict, Verdict::Reply(ReplyReason::Relayed));
+        assert_eq!(outcome.frames[0][34..36], [11, 0]);
+    }
+}
+
+#[test]
+fn errors_that_say_nothing_to_the_client_or_are_not_ours_are_left_to_the_host() {
+    let mut lab = lab(SHAPES[0], true, 1500);
+    let wrapped = lab.process(&of_length(true, 1400, 0)).frames.remove(0);
+    let mut verdict = |frame: &[u8], head, quote| {
+        lab.process(&error_about(frame, "10.0.0.254", head, quote)).verdict
+    };
+    let is_left = |verdict| matches!(verdict, Verdict::Pass(_));
+    assert!(is_left(verdict(&wrapped, FRAGMENTATION_NEEDED, 128)), "the client does without");
+    let mut other = wrapped.clone();
+    other[14 + 19] = 99;
+    assert!(is_left(verdict(&other, [11, 0, 0, 0, 0, 0, 0, 0], 128)), "another server");
+    assert!(is_left(verdict(&wrapped, [11, 0, 0, 0, 0, 0, 0, 0], 42)), "cut before the ports");
+    let mut foreign = wrapped;
+    foreign[14 + 15] = 77;
+    assert!(is_left(verdict(&foreign, [11, 0, 0, 0, 0, 0, 0, 0], 128)), "another source");
+}
