@@ -8,4 +8,5 @@ mod lab;
 mod no_allocation;
 mod persistence;
 mod rules;
+mod schedulers;
 mod tunnel;
