@@ -9,10 +9,10 @@ use crate::bpf::{ANCILLARY_PACKET_TYPE, Assembler, Instruction, Label, Program, 
 /// Socket: take all of the frame. Guard: `TC_ACT_SHOT`.
 const WHOLE_FRAME: u32 = u32::MAX;
 const NOTHING: u32 = 0;
-const DROP: u32 = 2;
+pub(super) const DROP: u32 = 2;
 /// `TC_ACT_UNSPEC`: the next filter decides. A frame too short for its own headers ends the program
 /// with 0, `TC_ACT_OK`: the host's stack finds it malformed.
-const GO_ON: u32 = u32::MAX;
+pub(super) const GO_ON: u32 = u32::MAX;
 
 const PACKET_OTHER_HOST: u32 = 3;
 const PACKET_OUTGOING: u32 = 4;
@@ -23,14 +23,45 @@ const ICMPV4: u32 = 1;
 const ICMPV6: u32 = 58;
 const NEIGHBOUR_SOLICITATION: u32 = 135;
 
-const IPV4_DESTINATION: Field = Field { offset: 30, words: 1 };
-const IPV6_DESTINATION: Field = Field { offset: 38, words: 4 };
 const ARP_TARGET: Field = Field { offset: 38, words: 1 };
 const SOLICITED_TARGET: Field = Field { offset: 62, words: 4 };
 /// Octets of the Ethernet header; X counts from behind it.
 pub(super) const ETHERNET: u32 = 14;
 /// Extension headers a guard program walks over before it lets a packet go on.
 const EXTENSION_HEADERS_MAX: usize = 4;
+
+/// Which end of a packet the matches are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Destination,
+    Source,
+}
+
+impl End {
+    pub(super) const fn ipv4(self) -> Field {
+        let offset = match self {
+            Self::Destination => 30,
+            Self::Source => 26,
+        };
+        Field { offset, words: 1 }
+    }
+
+    pub(super) const fn ipv6(self) -> Field {
+        let offset = match self {
+            Self::Destination => 38,
+            Self::Source => 22,
+        };
+        Field { offset, words: 4 }
+    }
+
+    /// Where the port lies in the headers of TCP, UDP and SCTP.
+    const fn port(self) -> u32 {
+        match self {
+            Self::Destination => 2,
+            Self::Source => 0,
+        }
+    }
+}
 
 const fn load_byte(offset: u32) -> Instruction {
     Instruction::new(code::LOAD_BYTE, offset)
@@ -41,24 +72,30 @@ const fn load_half(offset: u32) -> Instruction {
 }
 
 /// A program under construction with its two answers.
-struct Emitter<'m> {
-    assembler: Assembler,
+pub(super) struct Emitter<'m> {
+    pub(super) assembler: Assembler,
     matches: &'m [ServiceMatch],
-    hit: Label,
-    miss: Label,
+    end: End,
+    pub(super) hit: Label,
+    pub(super) miss: Label,
     /// Port blocks written so far: services on many addresses share them.
     port_blocks: PortBlocks,
 }
 
 pub(super) fn socket(
-    matches: &[ServiceMatch],
+    classifier: &Classifier,
     audience: &SocketAudience,
     precision: Precision,
 ) -> Program {
-    let mut emitter = Emitter::new(matches, WHOLE_FRAME, NOTHING);
+    let mut emitter = Emitter::new(&classifier.matches, End::Destination, WHOLE_FRAME, NOTHING);
+    let nothing = emitter.miss;
     let (arp, ipv4, ipv6) = match precision {
-        Precision::Exact | Precision::Address if matches.is_empty() => {
+        Precision::Exact | Precision::Address if classifier.is_empty() => {
             return Program::constant(NOTHING);
+        }
+        Precision::Exact | Precision::Address if !classifier.returns.is_empty() => {
+            let returns = emitter.returns(classifier, audience, precision);
+            emitter.socket_behind(returns, &classifier.matches, audience, precision)
         }
         Precision::Exact => emitter.exact_socket(audience),
         Precision::Address => emitter.address_socket(audience),
@@ -70,14 +107,13 @@ pub(super) fn socket(
     let start = emitter.by_type(arp, ipv4, ipv6);
     // Own outgoing frames are never wanted; kernels before 5.10 show them to fanout groups.
     let refused = if audience.other_hosts { PACKET_OUTGOING } else { PACKET_OTHER_HOST };
-    let miss = emitter.miss;
-    let check = emitter.assembler.branch(code::JUMP_AT_LEAST, refused, miss, start);
+    let check = emitter.assembler.branch(code::JUMP_AT_LEAST, refused, nothing, start);
     let start = emitter.assembler.then(&[load_byte(ANCILLARY_PACKET_TYPE)], check);
     emitter.assembler.finish(start)
 }
 
 pub(super) fn guard(matches: &[ServiceMatch]) -> Program {
-    let mut emitter = Emitter::new(matches, DROP, GO_ON);
+    let mut emitter = Emitter::new(matches, End::Destination, DROP, GO_ON);
     let ipv4 = emitter.guard_ipv4();
     let ipv6 = emitter.guard_ipv6();
     let miss = emitter.miss;
@@ -86,36 +122,43 @@ pub(super) fn guard(matches: &[ServiceMatch]) -> Program {
 }
 
 impl<'m> Emitter<'m> {
-    fn new(matches: &'m [ServiceMatch], hit: u32, miss: u32) -> Self {
+    pub(super) fn new(matches: &'m [ServiceMatch], end: End, hit: u32, miss: u32) -> Self {
         let mut assembler = Assembler::new();
         let hit = assembler.answer(hit);
         let miss = assembler.answer(miss);
-        Self { assembler, matches, hit, miss, port_blocks: PortBlocks::new() }
+        Self { assembler, matches, end, hit, miss, port_blocks: PortBlocks::new() }
     }
 
-    fn by_type(&mut self, arp: Label, ipv4: Label, ipv6: Label) -> Label {
+    /// Has what follows be about `matches` and their `end`, with other answers.
+    pub(super) fn turn(&mut self, matches: &'m [ServiceMatch], end: End, hit: Label, miss: Label) {
+        // Port blocks written so far lead to the answers of before.
+        self.port_blocks.clear();
+        (self.matches, self.end, self.hit, self.miss) = (matches, end, hit, miss);
+    }
+
+    pub(super) fn by_type(&mut self, arp: Label, ipv4: Label, ipv6: Label) -> Label {
         let types = [(TYPE_IPV4, ipv4), (TYPE_IPV6, ipv6), (TYPE_ARP, arp)];
         let switch = self.assembler.switch(&types, self.miss);
         self.assembler.then(&[load_half(12)], switch)
     }
 
-    fn exact_socket(&mut self, audience: &SocketAudience) -> (Label, Label, Label) {
-        let any_ipv4 = self.by_address(IPV4_DESTINATION);
-        let any_ipv6 = self.by_address(IPV6_DESTINATION);
+    pub(super) fn exact_socket(&mut self, audience: &SocketAudience) -> (Label, Label, Label) {
+        let any_ipv4 = self.by_address(self.end.ipv4());
+        let any_ipv6 = self.by_address(self.end.ipv6());
         let icmpv4 = if audience.icmp { any_ipv4 } else { self.miss };
         let icmpv6 = self.icmpv6(any_ipv6, audience);
         let later = if audience.fragments { any_ipv4 } else { self.miss };
         let ipv4 = self.ipv4_services(icmpv4, later);
         // Behind extension headers the ports are not searched for: the address decides.
         let others = [0, 43, 44, 51, 60].map(|header| (header, any_ipv6));
-        let ipv6 = self.by_protocol(IPV6_DESTINATION, &[(ICMPV6, icmpv6)], &others);
+        let ipv6 = self.by_protocol(self.end.ipv6(), &[(ICMPV6, icmpv6)], &others);
         let ipv6 = self.ipv6_start(ipv6);
         (self.arp(audience), ipv4, ipv6)
     }
 
-    fn address_socket(&mut self, audience: &SocketAudience) -> (Label, Label, Label) {
-        let any_ipv4 = self.by_address(IPV4_DESTINATION);
-        let any_ipv6 = self.by_address(IPV6_DESTINATION);
+    pub(super) fn address_socket(&mut self, audience: &SocketAudience) -> (Label, Label, Label) {
+        let any_ipv4 = self.by_address(self.end.ipv4());
+        let any_ipv6 = self.by_address(self.end.ipv6());
         if !audience.neighbours {
             return (self.miss, any_ipv4, any_ipv6);
         }
@@ -125,27 +168,27 @@ impl<'m> Emitter<'m> {
         (self.arp(audience), any_ipv4, ipv6)
     }
 
-    fn guard_ipv4(&mut self) -> Label {
-        let later = self.later_fragments(IPV4_DESTINATION);
+    pub(super) fn guard_ipv4(&mut self) -> Label {
+        let later = self.later_fragments(self.end.ipv4());
         let later = self.assembler.then(&[load_byte(23)], later);
         self.ipv4_services(self.miss, later)
     }
 
     /// Checks for a later fragment, sets X behind the header, searches by protocol.
     fn ipv4_services(&mut self, icmp: Label, later: Label) -> Label {
-        let protocols = self.by_protocol(IPV4_DESTINATION, &[(ICMPV4, icmp)], &[]);
+        let protocols = self.by_protocol(self.end.ipv4(), &[(ICMPV4, icmp)], &[]);
         let load = [Instruction::new(code::LOAD_X_HEADER_LENGTH, ETHERNET), load_byte(23)];
         let first = self.assembler.then(&load, protocols);
         let check = self.assembler.branch(code::JUMP_ANY_BIT, 0x1fff, later, first);
         self.assembler.then(&[load_half(20)], check)
     }
 
-    fn guard_ipv6(&mut self) -> Label {
+    pub(super) fn guard_ipv6(&mut self) -> Label {
         if !self.matches.iter().any(|one| one.address.is_ipv6()) {
             return self.miss;
         }
-        let protocols = self.by_protocol(IPV6_DESTINATION, &[], &[]);
-        let later = self.later_fragments(IPV6_DESTINATION);
+        let protocols = self.by_protocol(self.end.ipv6(), &[], &[]);
+        let later = self.later_fragments(self.end.ipv6());
         let walk = (0..EXTENSION_HEADERS_MAX)
             .fold(protocols, |next, _| self.extension_header(next, protocols, later));
         self.ipv6_start(walk)
@@ -235,19 +278,19 @@ impl<'m> Emitter<'m> {
             matches.iter().filter(|one| is_of(one, field) && wanted(one)).copied().collect();
         let networks: Vec<Network> = wanted.iter().map(Network::of).collect();
         let (hit, miss) = (self.hit, self.miss);
-        let blocks = &mut self.port_blocks;
+        let (blocks, port_at) = (&mut self.port_blocks, ETHERNET + self.end.port());
         address::search(&mut self.assembler, field, &networks, miss, &mut |assembler, members| {
             let ports: Vec<_> = members
                 .iter()
                 .filter_map(|&member| wanted.get(member))
                 .map(|one| ((u32::from(one.ports.0), u32::from(one.ports.1)), 0))
                 .collect();
-            port_block(assembler, blocks, &ports, hit, miss)
+            port_block(assembler, blocks, port_at, &ports, hit, miss)
         })
     }
 
     /// Every address of the field's family, whatever the protocol.
-    fn by_address(&mut self, field: Field) -> Label {
+    pub(super) fn by_address(&mut self, field: Field) -> Label {
         let ipv6 = field.words == 4;
         let networks: Vec<_> = Classifier::networks(self.matches, ipv6).collect();
         let (hit, miss) = (self.hit, self.miss);

@@ -11,6 +11,7 @@ mod emit;
 pub(crate) mod interpret;
 mod interval;
 mod port;
+mod returns;
 #[cfg(test)]
 mod tests;
 
@@ -88,6 +89,10 @@ pub struct SocketProgram {
 #[derive(Clone, Debug, Default)]
 pub struct Classifier {
     matches: Vec<ServiceMatch>,
+    /// What comes back from servers whose answers are translated: by source address and port.
+    returns: Vec<ServiceMatch>,
+    /// The host's own addresses: what servers send there is the host's.
+    own: Vec<IpAddr>,
 }
 
 impl Classifier {
@@ -95,17 +100,24 @@ impl Classifier {
     /// backwards fits nothing.
     #[must_use]
     pub fn new(matches: impl IntoIterator<Item = ServiceMatch>) -> Self {
-        let mut matches: Vec<_> =
-            matches.into_iter().filter(|one| one.ports.0 <= one.ports.1).collect();
-        matches.sort_by_key(|one| (one.address, one.prefix_length, one.protocol, one.ports));
-        matches.dedup();
-        Self { matches }
+        Self { matches: in_order(matches), ..Self::default() }
+    }
+
+    /// Also the traffic that comes *from* what any of `returns` fits, and ICMP from those addresses,
+    /// unless it is to one of the host's `own` addresses.
+    #[must_use]
+    pub fn with_returns(
+        self,
+        returns: impl IntoIterator<Item = ServiceMatch>,
+        own: impl IntoIterator<Item = IpAddr>,
+    ) -> Self {
+        Self { returns: in_order(returns), own: own.into_iter().collect(), ..self }
     }
 
     /// Whether no traffic is the director's.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.matches.is_empty()
+        self.matches.is_empty() && self.returns.is_empty()
     }
 
     /// The closest program the kernel takes. Without services it lets nothing through.
@@ -127,12 +139,12 @@ impl Classifier {
             .into_iter()
             .filter(|precision| *precision >= closest)
             .map(|precision| SocketProgram {
-                program: emit::socket(&self.matches, audience, precision),
+                program: emit::socket(self, audience, precision),
                 precision,
             })
             .find(|candidate| candidate.program.fits())
             .unwrap_or_else(|| SocketProgram {
-                program: emit::socket(&[], audience, Precision::Everything),
+                program: emit::socket(&Self::default(), audience, Precision::Everything),
                 precision: Precision::Everything,
             })
     }
@@ -143,7 +155,9 @@ impl Classifier {
     #[must_use]
     pub fn guard_programs(&self, length_max: usize) -> Vec<Program> {
         let mut programs = Vec::new();
-        split(&self.matches, length_max, &mut programs);
+        split(&self.matches, &emit::guard, length_max, &mut programs);
+        let returns = |matches: &[ServiceMatch]| returns::guard(matches, &self.own);
+        split(&self.returns, &returns, length_max, &mut programs);
         programs
     }
 
@@ -154,16 +168,29 @@ impl Classifier {
 }
 
 /// Halves `matches` until each part's program is short enough.
-fn split(matches: &[ServiceMatch], length_max: usize, programs: &mut Vec<Program>) {
+fn split(
+    matches: &[ServiceMatch],
+    guard: &impl Fn(&[ServiceMatch]) -> Program,
+    length_max: usize,
+    programs: &mut Vec<Program>,
+) {
     if matches.is_empty() {
         return;
     }
-    let program = emit::guard(matches);
+    let program = guard(matches);
     if program.instructions().len() <= length_max || matches.len() == 1 {
         programs.push(program);
         return;
     }
     let (lower, upper) = matches.split_at(matches.len() / 2);
-    split(lower, length_max, programs);
-    split(upper, length_max, programs);
+    split(lower, guard, length_max, programs);
+    split(upper, guard, length_max, programs);
+}
+
+fn in_order(matches: impl IntoIterator<Item = ServiceMatch>) -> Vec<ServiceMatch> {
+    let mut matches: Vec<_> =
+        matches.into_iter().filter(|one| one.ports.0 <= one.ports.1).collect();
+    matches.sort_by_key(|one| (one.address, one.prefix_length, one.protocol, one.ports));
+    matches.dedup();
+    matches
 }

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
-use super::emit::ETHERNET;
 use super::interval::partition;
 use crate::bpf::{Assembler, Instruction, Label, code};
 
 /// The searches written so far, by where their intervals begin and whether those are wanted.
 pub(super) type PortBlocks = HashMap<Vec<(u32, bool)>, Label>;
 
-/// With X at the upper-layer header: whether the destination port lies in one of `ports`.
+/// With X at the upper-layer header: whether the port `port_at` octets behind it lies in one of
+/// `ports`. Blocks are for one such place.
 pub(super) fn port_block(
     assembler: &mut Assembler,
     blocks: &mut PortBlocks,
+    port_at: u32,
     ports: &[((u32, u32), usize)],
     hit: Label,
     miss: Label,
@@ -31,8 +32,8 @@ pub(super) fn port_block(
         [(_, only)] => *only,
         _ => {
             let tree = assembler.search(&starts).unwrap_or(miss);
-            // TCP, UDP and SCTP have the destination port at the same place.
-            let load = [Instruction::new(code::LOAD_HALF_INDEXED, ETHERNET + 2)];
+            // TCP, UDP and SCTP have their ports at the same places.
+            let load = [Instruction::new(code::LOAD_HALF_INDEXED, port_at)];
             assembler.then(&load, tree)
         }
     };

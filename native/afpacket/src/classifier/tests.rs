@@ -347,3 +347,61 @@ fn one_port_on_many_addresses_is_written_once() {
     let is_port_load = |one: &&Instruction| one.code == crate::bpf::code::LOAD_HALF_INDEXED;
     assert_eq!(program.instructions().iter().filter(is_port_load).count(), 1);
 }
+
+/// The frame of `shape` the other way: from its address and port to [`ASKING`].
+fn answer(shape: Shape) -> Vec<u8> {
+    let mut frame = frame(shape);
+    let length = if shape.to.is_ipv4() { 4 } else { 16 };
+    let source = if shape.to.is_ipv4() { 26 } else { 22 };
+    let (front, back) = frame.split_at_mut(source + length);
+    front[source..].swap_with_slice(&mut back[..length]);
+    let ports = frame.len() - 8;
+    frame[ports..ports + 4].rotate_left(2);
+    frame
+}
+
+/// Who sends the frames of [`frame`].
+const ASKING: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), IpAddr::V6(Ipv6Addr::from_octets([0xfd; 16]))];
+
+#[test]
+fn what_comes_back_is_told_by_where_it_comes_from() {
+    let mut numbers = Numbers(11);
+    let mut counted = [0; 2];
+    for _ in 0..200 {
+        let services: Vec<_> = (0..numbers.below(3)).map(|_| numbers.service()).collect();
+        let returns: Vec<_> = (0..1 + numbers.below(6)).map(|_| numbers.service()).collect();
+        let own = ASKING.iter().filter(|_| numbers.below(2) == 0).copied().collect::<Vec<_>>();
+        let classifier = Classifier::new(services.iter().copied())
+            .with_returns(returns.iter().copied(), own.iter().copied());
+        let socket = classifier.socket_program(&SocketAudience::default());
+        assert_eq!(socket.precision, Precision::Exact);
+        let wider = classifier.socket_program_from(&SocketAudience::default(), Precision::Address);
+        let guard = classifier.guard_programs(GUARD_LEN);
+        let accepts = |program: &Program, octets: &[u8]| {
+            in_both_machines(program, &Input { octets, packet_type: HOST }) != 0
+        };
+        let drops = |octets: &[u8]| {
+            guard.iter().any(|program| {
+                run(program.instructions(), &Input { octets, packet_type: HOST }) == 2
+            })
+        };
+        for _ in 0..100 {
+            let shape = numbers.shape();
+            let octets = answer(shape);
+            // What the same frame is as one to a service: to whoever asked, at a high port.
+            let asking = ASKING[usize::from(shape.to.is_ipv6())];
+            let forth = Shape { to: asking, port: 0x3039, ..shape };
+            let back = !own.contains(&asking) && concerns(&returns, shape);
+            let wanted = back || concerns(&services, forth);
+            counted[usize::from(wanted)] += 1;
+            let all = (&services, &returns, &own);
+            assert_eq!(accepts(&socket.program, &octets), wanted, "{shape:?} {all:#?}");
+            assert!(accepts(&wider.program, &octets) || !wanted, "{shape:?} {all:#?}");
+            let back = !own.contains(&asking) && belongs(&returns, shape);
+            let dropped = back || belongs(&services, forth);
+            assert_eq!(drops(&octets), dropped, "guard: {shape:?} {all:#?}");
+        }
+    }
+    assert!(counted.iter().all(|count| *count > 1000), "{counted:?}");
+}
