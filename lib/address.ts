@@ -9,7 +9,16 @@ export function canonicalAddress(address: string): string {
 /** A service's identity as text: equal for equal identities. */
 export function serviceText(key: ServiceKey): string {
   if ('mark' in key) return `mark ${key.mark} ${key.family}`
+  if ('ports' in key) {
+    const length = wholeLength(key.address) === key.prefixLength ? undefined : key.prefixLength
+    const network = length === undefined ? '' : `/${length}`
+    return `${key.protocol} ${canonicalAddress(key.address)}${network} ports ${key.ports[0]}-${key.ports[1]}`
+  }
   return `${key.protocol} ${joinPort(key.address, key.port)}`
+}
+
+function wholeLength(address: string): number {
+  return isIPv6(address) ? 128 : 32
 }
 
 /**
@@ -17,7 +26,7 @@ export function serviceText(key: ServiceKey): string {
  * whatever port was asked for, the server is spoken to at the service's; a mark has none.
  */
 export function serverText(service: ServiceKey, server: ServerKey): string {
-  return joinPort(server.address, 'mark' in service ? (server.port ?? 0) : service.port)
+  return joinPort(server.address, 'port' in service ? service.port : (server.port ?? 0))
 }
 
 /** `192.0.2.1:80`, `[2001:db8::1]:80`. */
@@ -35,5 +44,8 @@ export function splitPort(text: string): { address: string; port: number } {
 /** Only the fields that identify a service. */
 export function identityOf(service: ServiceKey): ServiceKey {
   if ('mark' in service) return { mark: service.mark, family: service.family }
-  return { protocol: service.protocol, address: service.address, port: service.port }
+  const { protocol, address } = service
+  if (!('ports' in service)) return { protocol, address, port: service.port }
+  const { prefixLength, ports } = service
+  return { protocol, address, ...(prefixLength !== undefined && { prefixLength }), ports }
 }

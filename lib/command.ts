@@ -14,6 +14,22 @@ export interface AddressServiceKey {
   readonly port: number
 }
 
+/**
+ * Identity of a virtual service on a range of ports of one address, or of a whole network (beyond
+ * IPVS). A packet that several services fit goes to the one by address and port, then to the one on
+ * the smallest network, and of those to the one with the fewest ports; then to the catch-all.
+ */
+export interface RangeServiceKey {
+  /** Transport protocol. */
+  readonly protocol: Protocol
+  /** Virtual address as text; the first one of a network. */
+  readonly address: string
+  /** Prefix length of the network, 1 to 32 or 1 to 128. Default: the address alone. */
+  readonly prefixLength?: number
+  /** Virtual ports, first and last, 1 to 65535. Servers without a port are spoken to at the packet's. */
+  readonly ports: readonly [number, number]
+}
+
 /** Identity of a virtual service by a mark (see `defineMark`). */
 export interface MarkServiceKey {
   /** The mark, 1 to 4294967295. */
@@ -23,7 +39,7 @@ export interface MarkServiceKey {
 }
 
 /** Identity of a virtual service. */
-export type ServiceKey = AddressServiceKey | MarkServiceKey
+export type ServiceKey = AddressServiceKey | RangeServiceKey | MarkServiceKey
 
 /**
  * Scheduler, by its IPVS name.
@@ -137,6 +153,16 @@ export interface MarkMatch {
   readonly prefixLength?: number
   /** Destination ports, first and last. Default: any. */
   readonly ports?: readonly [number, number]
+  /** Source network: its address, of the destination's family. Default: any. */
+  readonly source?: string
+  /** Source network: its prefix length, 0 to 32 or 0 to 128. Default: the whole address. */
+  readonly sourcePrefixLength?: number
+  /** Source ports, first and last. Default: any. */
+  readonly sourcePorts?: readonly [number, number]
+  /** Number of the interface (`ifindex`) that the packet came in by. Default: any. */
+  readonly interface?: number
+  /** VLAN that the packet came in by, 1 to 4094; 0 for none. Default: any. */
+  readonly vlan?: number
 }
 
 /** Global settings, named after their IPVS sysctls. */

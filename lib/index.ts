@@ -8,6 +8,7 @@ export type {
   MhFlag,
   Persistence,
   Protocol,
+  RangeServiceKey,
   SchedulerFlag,
   SchedulerName,
   ServerKey,

@@ -3,6 +3,7 @@ import type {
   ForwardingMethod,
   Persistence,
   Protocol,
+  RangeServiceKey,
   SchedulerFlag,
   SchedulerName,
   TunnelConfiguration,
@@ -106,6 +107,7 @@ export interface ServerSnapshot extends ServerConfiguration {
 /** Identity of a service, as snapshots carry it. */
 export type ServiceIdentity =
   | { readonly protocol: Protocol; readonly address: string; readonly port: number }
+  | RangeServiceKey
   | { readonly mark: number; readonly family: Family }
 
 /** A virtual service as configured, without its servers. */

@@ -1,17 +1,28 @@
 import type { Command, MarkMatch } from '../command.js'
 import { address, arrayOf, integer, object, oneOf } from './check.js'
 import type { Check } from './check.js'
-import { mark, port, protocol, serverKey, serviceKey } from './key.js'
+import { mark, ports, protocol, serverKey, serviceKey } from './key.js'
 import { show } from './problems.js'
 import { serverSpec, weight } from './server.js'
 import { serviceSpec } from './service.js'
 import { settings } from './settings.js'
 
-const ports = arrayOf(port, 2, 2) as Check<unknown> as Check<readonly [number, number]>
-
 /** What carries a mark. */
 export const markMatches: Check<MarkMatch[]> = arrayOf(
-  object<MarkMatch>({ protocol, address, prefixLength: integer(0, 128), ports }, ['address']),
+  object<MarkMatch>(
+    {
+      protocol,
+      address,
+      prefixLength: integer(0, 128),
+      ports,
+      source: address,
+      sourcePrefixLength: integer(0, 128),
+      sourcePorts: ports,
+      interface: integer(1, 2_147_483_647),
+      vlan: integer(0, 4094),
+    },
+    ['address'],
+  ),
 )
 
 type Of<T extends Command['type']> = Extract<Command, { type: T }>

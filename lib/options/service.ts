@@ -10,7 +10,7 @@ import type {
 } from '../command.js'
 import { arrayOf, flag, integer, object, oneOf, orNull } from './check.js'
 import type { Check, Fields } from './check.js'
-import { addressKeyFields, markKeyFields, saysMark } from './key.js'
+import { addressKeyFields, kindOfKey, markKeyFields, rangeKeyFields } from './key.js'
 import { serverSpec } from './server.js'
 import type { ServerOptions } from './server.js'
 
@@ -79,10 +79,13 @@ const attributes: Fields<ServiceAttributes> = {
 /** A check of an object that a service's identity is part of. */
 function keyed<T extends object>(rest: object): Check<T> {
   const byAddress = { ...addressKeyFields, ...rest } as unknown as Fields<T>
+  const onRange = { ...rangeKeyFields, ...rest } as unknown as Fields<T>
   const byMark = { ...markKeyFields, ...rest } as unknown as Fields<T>
   const addressed = object<T>(byAddress, ['protocol', 'address', 'port'] as (keyof T & string)[])
+  const ranged = object<T>(onRange, ['protocol', 'address', 'ports'] as (keyof T & string)[])
   const marked = object<T>(byMark, ['mark', 'family'] as (keyof T & string)[])
-  return (value, path, problems) => (saysMark(value) ? marked : addressed)(value, path, problems)
+  const checks = { address: addressed, range: ranged, mark: marked }
+  return (value, path, problems) => checks[kindOfKey(value)](value, path, problems)
 }
 
 /** A whole virtual service without servers. */

@@ -92,8 +92,7 @@ export class TableWatch {
     const seen = this.#director
       .snapshot()
       .services.filter(
-        (service) =>
-          'address' in service && this.#virtual === `${canonical(service.address)} ${service.port}`,
+        (service) => 'port' in service && this.#virtual === `${canonical(service.address)} ${service.port}`,
       )
       .flatMap(({ servers }) =>
         servers.map((server) =>

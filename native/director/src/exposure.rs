@@ -34,6 +34,15 @@ impl Exposure {
                 ServiceKey::Address { protocol, address, port } => {
                     exposed.insert(Exposed::service(protocol, address, port));
                 }
+                ServiceKey::Range { protocol, address, prefix_length, ports } => {
+                    let prefix_length = prefix_length.unwrap_or_else(|| width(address));
+                    exposed.insert(Exposed {
+                        address,
+                        prefix_length,
+                        protocol: Some(protocol),
+                        ports,
+                    });
+                }
                 ServiceKey::Mark { mark, family } => {
                     let marks = configuration.marks().iter().filter(|one| one.mark == mark);
                     let matches = marks.flat_map(|one| &one.matches);

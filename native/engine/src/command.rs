@@ -69,6 +69,21 @@ pub enum ServiceKey {
         /// Virtual port; 0 for a catch-all service, which must be persistent.
         port: u16,
     },
+    /// A range of ports of an address, or of all addresses of a network (beyond IPVS).
+    Range {
+        /// Transport protocol.
+        protocol: Protocol,
+        /// Virtual address; the first one of a network.
+        address: IpAddr,
+        /// Leading bits of the address that name the network, 1..=32 or 1..=128; all when absent.
+        #[cfg_attr(
+            feature = "serde",
+            serde(rename = "prefixLength", default, skip_serializing_if = "Option::is_none")
+        )]
+        prefix_length: Option<u8>,
+        /// Virtual ports, first and last, 1..=65535.
+        ports: (u16, u16),
+    },
     /// Whatever a named match gave this mark (IPVS: firewall mark).
     Mark {
         /// The mark, not 0.
@@ -256,6 +271,21 @@ pub struct MarkMatch {
     /// Destination ports, first and last; any when absent.
     #[cfg_attr(feature = "serde", serde(default))]
     pub ports: Option<(u16, u16)>,
+    /// Source network: address, of the family of the destination; any when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub source: Option<IpAddr>,
+    /// Source network: prefix length; the whole address when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub source_prefix_length: Option<u8>,
+    /// Source ports, first and last; any when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub source_ports: Option<(u16, u16)>,
+    /// Number of the interface the packet came in by; any when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub interface: Option<u32>,
+    /// VLAN the packet came in by, 1..=4094, 0 for none; any when absent.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub vlan: Option<u16>,
 }
 
 /// Changes of the global settings; what is absent stays.

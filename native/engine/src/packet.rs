@@ -83,6 +83,18 @@ impl Packet<'_> {
         }
     }
 
+    /// The VLAN the frame came in by, 0 for none: the kernel's tag, or the outermost in the frame.
+    pub(crate) fn vlan(&self) -> u16 {
+        const IDENTIFIER: u16 = 0x0fff;
+        let in_frame = || match self.frame.get(12..16) {
+            Some(&[0x81, 0x00, high, low] | &[0x88, 0xa8, high, low]) => {
+                u16::from_be_bytes([high, low])
+            }
+            _ => 0,
+        };
+        self.meta.vlan.unwrap_or_else(in_frame) & IDENTIFIER
+    }
+
     pub(crate) const fn is_ipv4(&self) -> bool {
         self.ip.source.is_ipv4()
     }

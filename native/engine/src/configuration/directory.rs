@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use super::ranges::{self, Ranges};
 use super::service::{ServiceId, virtual_address};
 use super::table::Table;
 use crate::command::{Protocol, ServiceKey};
@@ -22,12 +23,13 @@ pub(super) struct Directory {
     services: Table<ServiceKey, ServiceId>,
     virtual_addresses: Table<IpAddr, u32>,
     server_addresses: Table<IpAddr, u32>,
+    ranges: Ranges,
 }
 
 impl Directory {
     /// The service with exactly this key.
     pub(super) fn get(&self, key: &ServiceKey) -> Option<ServiceId> {
-        self.services.get(key)
+        self.services.get(&ranges::normal(*key))
     }
 
     /// The service a packet belongs to. No service has the mark 0, which stands for none.
@@ -46,18 +48,21 @@ impl Directory {
         {
             return Some(id);
         }
-        if !self.is_virtual(address) {
-            return None;
+        if self.virtual_addresses.get(&address).is_none() {
+            return self.ranges.find(protocol, address, port);
         }
         let at = |port| self.get(&ServiceKey::Address { protocol, address, port });
         let ftp_data =
             protocol == Protocol::Tcp && (port == FTP_DATA_PORT || port >= UNPRIVILEGED_PORT_MIN);
-        at(port).or_else(|| if ftp_data { at(FTP_PORT) } else { None }).or_else(|| at(0))
+        at(port)
+            .or_else(|| if ftp_data { at(FTP_PORT) } else { None })
+            .or_else(|| self.ranges.find(protocol, address, port))
+            .or_else(|| at(0))
     }
 
-    /// Whether a service by address has `address`.
+    /// Whether a service by address, or on a range, has `address`.
     pub(super) fn is_virtual(&self, address: IpAddr) -> bool {
-        self.virtual_addresses.get(&address).is_some()
+        self.virtual_addresses.get(&address).is_some() || self.ranges.cover(address)
     }
 
     /// Whether a real server of any service has `address`.
@@ -66,17 +71,19 @@ impl Directory {
     }
 
     pub(super) fn add_service(&mut self, key: ServiceKey, id: ServiceId) {
-        self.services.insert(key, id);
+        self.services.insert(ranges::normal(key), id);
         if let Some((_, address)) = virtual_address(&key) {
             self.virtual_addresses.count(address);
         }
+        self.ranges.add(key, id);
     }
 
     pub(super) fn remove_service(&mut self, key: &ServiceKey) {
-        self.services.remove(key);
+        self.services.remove(&ranges::normal(*key));
         if let Some((_, address)) = virtual_address(key) {
             self.virtual_addresses.discount(&address);
         }
+        self.ranges.remove(key);
     }
 
     pub(super) fn add_server(&mut self, address: IpAddr) {

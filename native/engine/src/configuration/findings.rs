@@ -69,13 +69,17 @@ impl fmt::Display for Named<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self.0 {
             ServiceKey::Address { protocol, address, port } => {
-                let protocol = match protocol {
-                    Protocol::Tcp => "tcp",
-                    Protocol::Udp => "udp",
-                    Protocol::Sctp => "sctp",
-                };
+                let protocol = name(protocol);
                 let address = core::net::SocketAddr::new(address, port);
                 write!(formatter, "{protocol} {address}")
+            }
+            ServiceKey::Range { protocol, address, prefix_length, ports: (first, last) } => {
+                let protocol = name(protocol);
+                write!(formatter, "{protocol} {address}")?;
+                if let Some(length) = prefix_length {
+                    write!(formatter, "/{length}")?;
+                }
+                write!(formatter, " ports {first}-{last}")
             }
             ServiceKey::Mark { mark, family } => {
                 let family = match family {
@@ -85,5 +89,13 @@ impl fmt::Display for Named<'_> {
                 write!(formatter, "mark {mark} {family}")
             }
         }
+    }
+}
+
+const fn name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
     }
 }

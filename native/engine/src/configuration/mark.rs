@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::command::{MarkMatch, Protocol};
+use crate::frame::InterfaceId;
 
 /// A mark and what carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,18 +17,51 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// Whether a packet to `destination` and `port` carries the mark.
+    /// Whether a packet carries the mark.
     #[must_use]
-    pub fn covers(&self, protocol: Protocol, destination: IpAddr, port: u16) -> bool {
-        self.matches.iter().any(|it| fits(it, protocol, destination, port))
+    pub fn covers(&self, packet: &MarkSubject) -> bool {
+        self.matches.iter().any(|it| fits(it, packet))
     }
 }
 
-fn fits(condition: &MarkMatch, protocol: Protocol, destination: IpAddr, port: u16) -> bool {
-    condition.protocol.is_none_or(|it| it == protocol)
-        && condition.ports.is_none_or(|(first, last)| (first..=last).contains(&port))
-        && network(destination, prefix_length(condition))
-            == network(condition.address, prefix_length(condition))
+/// What marks are found by: a packet's headers and where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarkSubject {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Source address.
+    pub source: IpAddr,
+    /// Source port.
+    pub source_port: u16,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// Destination port.
+    pub port: u16,
+    /// Interface it came in by; where none is known, no condition on interfaces is met.
+    pub interface: Option<InterfaceId>,
+    /// VLAN it came in by, 0 for none; where nothing is known, no condition on VLANs is met.
+    pub vlan: Option<u16>,
+}
+
+fn fits(condition: &MarkMatch, packet: &MarkSubject) -> bool {
+    let within = |ports: Option<(u16, u16)>, port| {
+        ports.is_none_or(|(first, last)| (first..=last).contains(&port))
+    };
+    condition.protocol.is_none_or(|it| it == packet.protocol)
+        && within(condition.ports, packet.port)
+        && within(condition.source_ports, packet.source_port)
+        && condition.interface.is_none_or(|it| packet.interface == Some(InterfaceId(it)))
+        && condition.vlan.is_none_or(|it| packet.vlan == Some(it))
+        && contains(condition.address, prefix_length(condition), packet.destination)
+        && condition.source.is_none_or(|source| {
+            let length = condition.source_prefix_length;
+            contains(source, length.unwrap_or_else(|| address_length(source)), packet.source)
+        })
+}
+
+/// Whether `address` lies in the network of `of` with that prefix length.
+pub(super) fn contains(of: IpAddr, prefix_length: u8, address: IpAddr) -> bool {
+    network(address, prefix_length) == network(of, prefix_length)
 }
 
 /// The prefix length of a match: the whole address when not given.
@@ -63,15 +97,17 @@ pub(super) struct Marks(Vec<Mark>);
 
 impl Marks {
     /// The mark a packet carries; of several, the smallest.
-    pub(super) fn of(&self, protocol: Protocol, destination: IpAddr, port: u16) -> Option<u32> {
-        self.0.iter().find(|it| it.covers(protocol, destination, port)).map(|it| it.mark)
+    pub(super) fn of(&self, packet: &MarkSubject) -> Option<u32> {
+        self.0.iter().find(|it| it.covers(packet)).map(|it| it.mark)
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether packets to `destination` may carry a mark, as far as the address decides.
     pub(super) fn may_cover(&self, destination: IpAddr) -> bool {
-        let covers = |it: &MarkMatch| {
-            network(destination, prefix_length(it)) == network(it.address, prefix_length(it))
-        };
+        let covers = |it: &MarkMatch| contains(it.address, prefix_length(it), destination);
         self.0.iter().any(|mark| mark.matches.iter().any(covers))
     }
 

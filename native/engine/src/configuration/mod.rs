@@ -11,6 +11,7 @@ mod findings;
 mod load;
 mod mark;
 mod perform;
+mod ranges;
 mod roster;
 mod server;
 mod service;
@@ -29,10 +30,16 @@ use crate::hop::ServerId;
 use crate::snapshot::Version;
 
 pub use load::ServerLoad;
-pub use mark::Mark;
+pub use mark::{Mark, MarkSubject};
 pub use server::{RemovedServer, Server};
 pub use service::{Service, ServiceId};
 pub use settings::Settings;
+
+/// Whether `address` lies in the network of `of`; without a prefix length, whether it is that one.
+#[must_use]
+pub(crate) fn in_network(of: IpAddr, prefix_length: Option<u8>, address: IpAddr) -> bool {
+    mark::contains(of, prefix_length.unwrap_or_else(|| mark::address_length(of)), address)
+}
 
 use directory::Directory;
 use mark::Marks;
@@ -94,7 +101,8 @@ impl Configuration {
     }
 
     /// The service that takes a new connection to `address` and `port`, in the order of IPVS: by
-    /// mark; by protocol, address and port; FTP's data connections; the catch-all of the address.
+    /// mark; by protocol, address and port; FTP's data connections; then, beyond IPVS, the range of
+    /// ports of the address, the network (the narrowest first); the catch-all of the address.
     #[must_use]
     pub fn lookup(
         &self,
@@ -123,8 +131,14 @@ impl Configuration {
 
     /// The mark a packet carries; of several, the smallest. Looks through all definitions.
     #[must_use]
-    pub fn mark_of(&self, protocol: Protocol, destination: IpAddr, port: u16) -> Option<u32> {
-        self.marks.of(protocol, destination, port)
+    pub fn mark_of(&self, packet: &MarkSubject) -> Option<u32> {
+        self.marks.of(packet)
+    }
+
+    /// Whether there are marks at all.
+    #[must_use]
+    pub fn has_marks(&self) -> bool {
+        !self.marks.is_empty()
     }
 
     /// The marks, in ascending order.
@@ -180,7 +194,9 @@ impl Configuration {
             Protocol::Udp => return false,
         };
         let possible = match service.key() {
-            ServiceKey::Address { protocol: own, .. } => *own == protocol,
+            ServiceKey::Address { protocol: own, .. } | ServiceKey::Range { protocol: own, .. } => {
+                *own == protocol
+            }
             ServiceKey::Mark { .. } => true,
         };
         possible && service.spec.sloppy.unwrap_or(by_default)

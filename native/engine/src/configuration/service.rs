@@ -97,16 +97,18 @@ impl Service {
 /// Address family of a service's clients.
 pub(super) const fn family_of_key(key: &ServiceKey) -> Family {
     match key {
-        ServiceKey::Address { address, .. } => family_of(*address),
+        ServiceKey::Address { address, .. } | ServiceKey::Range { address, .. } => {
+            family_of(*address)
+        }
         ServiceKey::Mark { family, .. } => *family,
     }
 }
 
-/// The protocol and address of a service by address.
+/// The protocol and address of a service by address and port.
 pub(super) const fn virtual_address(key: &ServiceKey) -> Option<(Protocol, IpAddr)> {
     match key {
         ServiceKey::Address { protocol, address, .. } => Some((*protocol, *address)),
-        ServiceKey::Mark { .. } => None,
+        ServiceKey::Range { .. } | ServiceKey::Mark { .. } => None,
     }
 }
 
@@ -122,6 +124,8 @@ pub(super) fn server_port(
     use ForwardingMethod::{DirectRouting, Tunnelling};
     match (service, forwarding) {
         (ServiceKey::Address { port, .. }, DirectRouting | Tunnelling) => *port,
-        (ServiceKey::Mark { .. }, DirectRouting | Tunnelling) => asked.unwrap_or(0),
+        (ServiceKey::Range { .. } | ServiceKey::Mark { .. }, DirectRouting | Tunnelling) => {
+            asked.unwrap_or(0)
+        }
     }
 }

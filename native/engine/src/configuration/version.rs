@@ -9,14 +9,19 @@
 use core::net::IpAddr;
 
 use super::Configuration;
-use super::mark::{Mark, network, prefix_length};
+use super::mark::{Mark, address_length, network, prefix_length};
 use super::server::Server;
 use super::service::Service;
 use super::settings::Settings;
-use crate::command::{Family, ForwardingMethod, Protocol, SchedulerName, ServiceKey, Tunnel};
+use crate::command::{
+    Family, ForwardingMethod, MarkMatch, Protocol, SchedulerName, ServiceKey, Tunnel,
+};
 
 /// Version of the digest itself.
 const FORMAT: u8 = 1;
+
+/// What a service on a range begins with, where others have a protocol: no number of one.
+const RANGE: u8 = 255;
 
 /// FNV-1a, 64 bits.
 struct Fnv(u64);
@@ -65,6 +70,15 @@ impl Fnv {
             ServiceKey::Address { protocol, address, port } => {
                 self.octet(protocol_number(protocol)).address(address).half(port)
             }
+            ServiceKey::Range { protocol, address, prefix_length, ports: (first, last) } => {
+                let length = prefix_length.unwrap_or_else(|| address_length(address));
+                self.octet(RANGE)
+                    .octet(protocol_number(protocol))
+                    .address(address)
+                    .octet(length)
+                    .half(first)
+                    .half(last)
+            }
             ServiceKey::Mark { mark, family } => self.octet(0).word(mark).octet(match family {
                 Family::Ipv4 => 4,
                 Family::Ipv6 => 6,
@@ -88,6 +102,24 @@ impl Fnv {
     fn tunnel(self, tunnel: Option<Tunnel>) -> Self {
         let Some(Tunnel { kind, port, checksum }) = tunnel else { return self };
         self.octet(kind as u8).half(port.unwrap_or(0)).octet(checksum as u8)
+    }
+
+    /// Where a match wants packets from; nothing where it does not say.
+    fn origin(mut self, it: &MarkMatch) -> Self {
+        if let Some(source) = it.source {
+            let length = it.source_prefix_length.unwrap_or_else(|| address_length(source));
+            self = self.octet(1).address(network(source, length)).octet(length);
+        }
+        if let Some((first, last)) = it.source_ports {
+            self = self.octet(2).half(first).half(last);
+        }
+        if let Some(interface) = it.interface {
+            self = self.octet(3).word(interface);
+        }
+        if let Some(vlan) = it.vlan {
+            self = self.octet(4).half(vlan);
+        }
+        self
     }
 
     /// SplitMix64's finaliser: what is summed must not keep FNV's structure.
@@ -165,6 +197,7 @@ fn mark(mark: &Mark) -> u64 {
             .octet(prefix_length(it))
             .half(first)
             .half(last)
+            .origin(it)
             .finish()
     });
     Fnv::new().word(mark.mark).double(matches.fold(0, u64::wrapping_add)).finish()

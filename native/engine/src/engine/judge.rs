@@ -4,7 +4,7 @@ use wire::dissect::Upper;
 use wire::ethernet::MacAddress;
 
 use crate::command::{ForwardingMethod, Protocol};
-use crate::configuration::{Configuration, Server, Service};
+use crate::configuration::{Configuration, MarkSubject, Server, Service};
 use crate::connection::{ConnectionId, ConnectionKey, ConnectionTable, Timeouts};
 use crate::engine::books::Books;
 use crate::engine::defence::Defence;
@@ -69,7 +69,7 @@ impl<'a, H: Hops> Judge<'a, H> {
         let Some(protocol) = Protocol::from_number(key.protocol) else {
             return Verdict::Pass(PassReason::Protocol);
         };
-        let Some(service) = self.service(protocol, key) else {
+        let Some(service) = self.service(packet, protocol, key) else {
             return Verdict::Pass(PassReason::NoService);
         };
         let opening = opening::opening(&packet.ip.upper);
@@ -81,9 +81,26 @@ impl<'a, H: Hops> Judge<'a, H> {
     }
 
     /// The service of a packet with this key (IPVS: mark, exact, FTP, port 0).
-    pub(super) fn service(&self, protocol: Protocol, key: &ConnectionKey) -> Option<&'a Service> {
+    pub(super) fn service(
+        &self,
+        packet: &Packet<'_>,
+        protocol: Protocol,
+        key: &ConnectionKey,
+    ) -> Option<&'a Service> {
         let configuration = self.configuration;
-        let mark = configuration.mark_of(protocol, key.virtual_address, key.virtual_port);
+        let mark = if configuration.has_marks() {
+            configuration.mark_of(&MarkSubject {
+                protocol,
+                source: key.client,
+                source_port: key.client_port,
+                destination: key.virtual_address,
+                port: key.virtual_port,
+                interface: Some(packet.meta.interface),
+                vlan: Some(packet.vlan()),
+            })
+        } else {
+            None
+        };
         configuration
             .lookup(protocol, key.virtual_address, key.virtual_port, mark)
             .map(|service| &**service)

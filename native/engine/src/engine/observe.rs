@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use crate::command::{ForwardingMethod, Protocol, ServerSpec, ServiceKey};
-use crate::configuration::{Server, Service};
+use crate::configuration::{MarkSubject, Server, Service, in_network};
 use crate::connection::{ConnectionId, ConnectionKey};
 use crate::counters::named;
 use crate::engine::books::ServiceBook;
@@ -75,7 +75,15 @@ impl Engine {
             virtual_port: flow.virtual_port,
         };
         let (address, port) = (flow.virtual_address, flow.virtual_port);
-        let mark = self.configuration.mark_of(flow.protocol, address, port);
+        let mark = self.configuration.mark_of(&MarkSubject {
+            protocol: flow.protocol,
+            source: flow.client_address,
+            source_port: flow.client_port,
+            destination: address,
+            port,
+            interface: None,
+            vlan: None,
+        });
         let service = self.configuration.lookup(flow.protocol, address, port, mark);
         let connection = self.connections.lookup(&key, now);
         let template = service.and_then(|service| self.template(service, &key, now));
@@ -207,6 +215,12 @@ fn passes(filter: &ConnectionFilter, row: &ConnectionRow) -> bool {
             row.protocol == Some(protocol)
                 && row.virtual_address.ip() == address
                 && (port == 0 || row.virtual_address.port() == port)
+        }
+        ServiceKey::Range { protocol, address, prefix_length, ports: (first, last) } => {
+            let virtual_address = row.virtual_address.ip();
+            row.protocol == Some(protocol)
+                && in_network(address, prefix_length, virtual_address)
+                && (first..=last).contains(&row.virtual_address.port())
         }
         ServiceKey::Mark { mark, family } => {
             row.virtual_address.ip() == ConnectionKey::mark_address(mark, family)

@@ -87,7 +87,9 @@ pub(super) fn server_port(service: &Service, server: &Server, virtual_port: u16)
         ServiceKey::Address { port, .. } if *port == virtual_port && server.port != 0 => {
             server.port
         }
-        ServiceKey::Mark { .. } if service.spec.persistence.is_none() && server.port != 0 => {
+        ServiceKey::Range { .. } | ServiceKey::Mark { .. }
+            if service.spec.persistence.is_none() && server.port != 0 =>
+        {
             server.port
         }
         _ => virtual_port,
@@ -109,6 +111,10 @@ pub(super) fn template_key(
             virtual_address: ConnectionKey::mark_address(mark, family),
             virtual_port: 0,
         },
+        // One template for all its ports, as the catch-all has.
+        ServiceKey::Range { .. } => {
+            ConnectionKey { client, client_port: 0, virtual_port: 0, ..*key }
+        }
         ServiceKey::Address { port, .. } => ConnectionKey {
             client,
             client_port: 0,

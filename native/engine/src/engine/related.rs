@@ -70,7 +70,7 @@ impl<H: Hops> Judge<'_, H> {
         if !self.configuration.settings().schedule_icmp {
             return Verdict::Pass(PassReason::IcmpNoConnection);
         }
-        let Some(service) = self.service(protocol, key) else {
+        let Some(service) = self.service(packet, protocol, key) else {
             return Verdict::Pass(PassReason::IcmpNoConnection);
         };
         match self.place(service, key, key.client) {

@@ -169,7 +169,7 @@ impl<'a, H: Hops> Judge<'a, H> {
 fn accepts_port(service: &Service, port: u16) -> bool {
     match service.key() {
         ServiceKey::Address { port: own, .. } => *own == port,
-        ServiceKey::Mark { .. } => true,
+        ServiceKey::Range { .. } | ServiceKey::Mark { .. } => true,
     }
 }
 

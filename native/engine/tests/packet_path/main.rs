@@ -7,6 +7,7 @@ mod fragments;
 mod lab;
 mod no_allocation;
 mod persistence;
+mod ranges;
 mod rules;
 mod schedulers;
 mod tunnel;

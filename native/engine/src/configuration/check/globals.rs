@@ -6,9 +6,13 @@ use crate::command::{IssueCode, MarkMatch, SettingsPatch};
 use crate::configuration::findings::Findings;
 use crate::configuration::mark::address_length;
 use crate::connection::MAX_TIMEOUT_SECONDS;
+use crate::snapshot::family_of;
 
 /// Highest `conn_reuse_mode`: two bits.
 const REUSE_MODE_MAX: u64 = 3;
+
+/// Highest number of a VLAN (IEEE 802.1Q §9.6).
+const VLAN_MAX: u64 = 4094;
 
 /// Highest mode of the defences: always.
 const DEFENCE_MODE_MAX: u64 = 3;
@@ -21,13 +25,42 @@ pub(super) fn mark(mark: u32, matches: &[MarkMatch], findings: &mut Findings) {
             let longest = u64::from(address_length(condition.address));
             findings.range(format!("matches[{index}].prefixLength"), length, 0..=longest);
         }
-        if let Some((first, last)) = condition.ports
-            && first > last
-        {
-            let field = format!("matches[{index}].ports");
-            let message = format!("{field} runs from {first} down to {last}; give the lower first");
-            findings.refuse(IssueCode::OutOfRange, field, format!("{first}-{last}"), message);
+        ports(&format!("matches[{index}].ports"), condition.ports, findings);
+        ports(&format!("matches[{index}].sourcePorts"), condition.source_ports, findings);
+        if let Some(vlan) = condition.vlan {
+            findings.range(format!("matches[{index}].vlan"), vlan, 0..=VLAN_MAX);
         }
+        source(index, condition, findings);
+    }
+}
+
+/// The source network of a match.
+fn source(index: usize, condition: &MarkMatch, findings: &mut Findings) {
+    let field = format!("matches[{index}].source");
+    let Some(source) = condition.source else {
+        if let Some(length) = condition.source_prefix_length {
+            let message = "a prefix length of the source needs the source's address; give both";
+            let field = format!("{field}PrefixLength");
+            findings.refuse(IssueCode::InvalidCombination, field, length, message);
+        }
+        return;
+    };
+    if family_of(source) != family_of(condition.address) {
+        let message = "source and destination of a match must be of one address family";
+        findings.refuse(IssueCode::FamilyMismatch, field, source, message);
+    } else if let Some(length) = condition.source_prefix_length {
+        let longest = u64::from(address_length(source));
+        findings.range(format!("{field}PrefixLength"), length, 0..=longest);
+    }
+}
+
+/// First and last of a range of ports.
+pub(super) fn ports(field: &str, ports: Option<(u16, u16)>, findings: &mut Findings) {
+    if let Some((first, last)) = ports
+        && first > last
+    {
+        let message = format!("{field} runs from {first} down to {last}; give the lower first");
+        findings.refuse(IssueCode::OutOfRange, field, format!("{first}-{last}"), message);
     }
 }
 

@@ -4,11 +4,14 @@ use alloc::format;
 use core::net::IpAddr;
 
 use super::address::{self, Role};
+use super::globals;
 use crate::command::{
     Family, IssueCode, Persistence, Protocol, SchedulerName, ServiceKey, ServiceSpec,
 };
 use crate::configuration::Configuration;
 use crate::configuration::findings::{Findings, Named};
+use crate::configuration::in_network;
+use crate::configuration::mark::{address_length, network};
 use crate::configuration::service::family_of_key;
 use crate::connection::MAX_TIMEOUT_SECONDS;
 use crate::scheduler::MH_SERVERS_MAX;
@@ -26,10 +29,33 @@ pub(super) fn addition(now: &Configuration, spec: &ServiceSpec, findings: &mut F
         }
         ServiceKey::Address { address, .. } => {
             address::check(Role::Virtual, address, findings);
-            conflict(now, address, findings);
+            conflict(now, address, None, findings);
+        }
+        ServiceKey::Range { address, prefix_length, ports, .. } => {
+            address::check(Role::Virtual, address, findings);
+            range(address, prefix_length, ports, findings);
+            conflict(now, address, prefix_length, findings);
         }
     }
     options(spec, findings);
+}
+
+/// Network and ports of a service on a range.
+fn range(
+    address: IpAddr,
+    prefix_length: Option<u8>,
+    (first, last): (u16, u16),
+    findings: &mut Findings,
+) {
+    globals::ports("ports", Some((first, last)), findings);
+    findings.range("ports[0]", first, 1..=u64::from(u16::MAX));
+    let Some(length) = prefix_length else { return };
+    findings.range("prefixLength", length, 1..=u64::from(address_length(address)));
+    let start = network(address, length);
+    if start != address {
+        let message = format!("{address} is inside its network; give the first address, {start}");
+        findings.refuse(IssueCode::InvalidAddress, "address", address, message);
+    }
 }
 
 /// `EditService`.
@@ -60,8 +86,20 @@ pub(super) fn known(now: &Configuration, key: &ServiceKey, findings: &mut Findin
 }
 
 /// A virtual address that is a server's would make the director forward what it just forwarded.
-fn conflict(now: &Configuration, address: IpAddr, findings: &mut Findings) {
-    if now.directory.is_server(address) {
+fn conflict(
+    now: &Configuration,
+    address: IpAddr,
+    prefix_length: Option<u8>,
+    findings: &mut Findings,
+) {
+    let servers = now.services().flat_map(|service| &service.servers);
+    let inside = match prefix_length {
+        None => now.directory.is_server(address).then_some(address),
+        Some(_) => servers
+            .map(|server| server.address)
+            .find(|server| in_network(address, prefix_length, *server)),
+    };
+    if let Some(address) = inside {
         let message = format!(
             "{address} is the address of a real server; a virtual address must be another one"
         );
@@ -80,7 +118,8 @@ fn options(spec: &ServiceSpec, findings: &mut Findings) {
                        client stay together; give a port or persistence";
         findings.refuse(IssueCode::InvalidCombination, "port", 0, message);
     }
-    if let ServiceKey::Address { protocol: Protocol::Tcp | Protocol::Sctp, .. } = spec.key
+    if let ServiceKey::Address { protocol: Protocol::Tcp | Protocol::Sctp, .. }
+    | ServiceKey::Range { protocol: Protocol::Tcp | Protocol::Sctp, .. } = spec.key
         && spec.one_packet
     {
         let message = "one-packet scheduling is only for UDP services and services by mark";

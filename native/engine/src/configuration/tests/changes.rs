@@ -100,6 +100,11 @@ fn clear_takes_the_services_and_leaves_marks_and_settings() {
         address: ip("192.0.2.0"),
         prefix_length: Some(24),
         ports: None,
+        source: None,
+        source_prefix_length: None,
+        source_ports: None,
+        interface: None,
+        vlan: None,
     }];
     let now = configured(&[
         add_service(web()),

@@ -20,6 +20,11 @@ fn history_leaves_no_trace() {
         address: ip("192.0.2.5"),
         prefix_length: Some(24),
         ports: Some((first, 99)),
+        source: None,
+        source_prefix_length: None,
+        source_ports: None,
+        interface: None,
+        vlan: None,
     };
     let straight = digest(&[
         add_service(web()),
@@ -87,8 +92,17 @@ fn everything_that_places_counts() {
         change(&mut settings);
         Command::Settings { settings }
     };
-    let condition =
-        MarkMatch { protocol: None, address: ip("192.0.2.5"), prefix_length: None, ports: None };
+    let condition = MarkMatch {
+        protocol: None,
+        address: ip("192.0.2.5"),
+        prefix_length: None,
+        ports: None,
+        source: None,
+        source_prefix_length: None,
+        source_ports: None,
+        interface: None,
+        vlan: None,
+    };
     let variants: Vec<Vec<Command>> = vec![
         vec![],
         vec![Command::Clear],

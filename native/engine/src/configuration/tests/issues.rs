@@ -161,7 +161,17 @@ fn server_numbers_have_ranges() {
 fn marks_and_settings() {
     let define = |mark, address: &str, prefix_length, ports| Command::DefineMark {
         mark,
-        matches: vec![MarkMatch { protocol: None, address: ip(address), prefix_length, ports }],
+        matches: vec![MarkMatch {
+            protocol: None,
+            address: ip(address),
+            prefix_length,
+            ports,
+            source: None,
+            source_prefix_length: None,
+            source_ports: None,
+            interface: None,
+            vlan: None,
+        }],
     };
     refuses(define(0, "192.0.2.0", Some(24), None), OutOfRange, "mark");
     refuses(define(1, "192.0.2.0", Some(33), None), OutOfRange, "matches[0].prefixLength");
