@@ -47,11 +47,8 @@ export type { CommonOptions, DirectorOptions, Logger, SloppyOptions, Spread } fr
 export { RealServer } from './real-server.js'
 export type {
   InterfaceSnapshot,
-  DefenceSnapshot,
-  FragmentStatistics,
   LiveStatistics,
   NamedCounter,
-  Rates,
   ServerConfiguration,
   ServerSnapshot,
   ServiceConfiguration,
@@ -62,6 +59,7 @@ export type {
   Version,
   WaitingSnapshot,
 } from './snapshot.js'
+export type { DefenceSnapshot, FragmentStatistics, Rates } from './counters.js'
 export type { StatisticsOptions } from './statistics.js'
 export type { FrameMeta, HopOptions, OfflineResult, OutgoingFrame, VerdictServer } from './verdict.js'
 export { VirtualService } from './virtual-service.js'

@@ -8,6 +8,7 @@ import type {
   SchedulerName,
   TunnelConfiguration,
 } from './command.js'
+import type { DefenceSnapshot, FragmentStatistics, Rates } from './counters.js'
 
 /** Number of a configuration and digest of its content. Directors of equal digests place new connections alike. */
 export interface Version {
@@ -29,35 +30,6 @@ export interface Traffic {
   readonly inOctets: number
   /** Octets from servers, IP headers included. */
   readonly outOctets: number
-}
-
-/**
- * Averages a second, as `ipvsadm -L --rate` prints them: IPVS's estimate, which goes a quarter of the
- * way to the latest sample every two seconds. Whole numbers; octets, not bits.
- */
-export interface Rates {
-  /** Connections scheduled (CPS). */
-  readonly connections: number
-  /** Packets from clients (InPPS). */
-  readonly inPackets: number
-  /** Packets from servers (OutPPS); 0 for direct routing. */
-  readonly outPackets: number
-  /** Octets from clients (InBPS). */
-  readonly inOctets: number
-  /** Octets from servers (OutBPS). */
-  readonly outOctets: number
-}
-
-/** What the defence against floods does at present, and did. */
-export interface DefenceSnapshot {
-  /** Whether connections are being dropped (`dropEntry`). */
-  readonly dropsEntries: boolean
-  /** One of so many packets that would make connections is dropped (`dropPacket`); 0 for none. */
-  readonly dropRate: number
-  /** Whether TCP follows the table for times of attack (`secureTcp`). */
-  readonly securesTcp: boolean
-  /** Connections and templates that were dropped. */
-  readonly droppedEntries: number
 }
 
 /** A counter with the stable name of what it counts. */
@@ -187,18 +159,6 @@ export interface FastPathSnapshot {
   readonly octets: number
   /** Frames that it forwarded of connections that were over by then. */
   readonly unknown: number
-}
-
-/** Packets that came in fragments and are put together before they are judged. */
-export interface FragmentStatistics {
-  /** Packets now some of whose fragments are missing. */
-  readonly waiting: number
-  /** Packets put together. */
-  readonly reassembled: number
-  /** Packets given up because the rest did not come in 30 seconds. */
-  readonly expired: number
-  /** Packets given up to make room for others. */
-  readonly evicted: number
 }
 
 /** What one interface of a live director has carried, over all workers. */
