@@ -47,7 +47,7 @@ impl<H: Hops> Judge<'_, H> {
         else {
             return None;
         };
-        let server = self.wrapped_for(&inner, &wrapped, quote.destination)?;
+        let server = self.wrapped_for(packet, &inner, &wrapped, quote.destination)?;
         if self.hops.source(server.id) != Some(quote.source) {
             return None;
         }
@@ -58,6 +58,7 @@ impl<H: Hops> Judge<'_, H> {
     /// The server at `address` that packets like `inner` may have been wrapped for.
     fn wrapped_for(
         &self,
+        packet: &Packet<'_>,
         inner: &QuotedPacket,
         wrapped: &Wrapped<'_>,
         address: IpAddr,
@@ -70,7 +71,7 @@ impl<H: Hops> Judge<'_, H> {
             virtual_address: inner.destination,
             virtual_port,
         };
-        let service = self.service(Protocol::from_number(inner.protocol)?, &key)?;
+        let service = self.service(packet, Protocol::from_number(inner.protocol)?, &key)?;
         service.servers.iter().find(|server| {
             let tunnel = server.tunnel.unwrap_or_default();
             server.address == address
