@@ -50,6 +50,11 @@ fn marked(scheduler: SchedulerName, weights: &[u32]) -> Vec<Command> {
         address: address("198.51.100.0"),
         prefix_length: Some(24),
         ports: None,
+        source: None,
+        source_prefix_length: None,
+        source_ports: None,
+        interface: None,
+        vlan: None,
     };
     let mut commands = vec![Command::DefineMark { mark: 7, matches: vec![network] }];
     commands.extend(pool(MARK, scheduler, weights));
