@@ -25,6 +25,7 @@ mod program;
 mod tests;
 
 use std::io;
+use std::iter;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -50,6 +51,8 @@ pub const CAPACITY_MAX: u32 = 1 << 20;
 /// What the kernel says about a program it refuses: as much of the end as is shown.
 const LOG_SHOWN: usize = 2000;
 const LOG_ROOM: usize = 256 * 1024;
+/// How often a program is given to a verifier that is interrupted.
+const ATTEMPTS: usize = 16;
 
 /// The flows the kernel forwards, and the programs that do it. Share it by `Arc`.
 #[derive(Debug)]
@@ -192,7 +195,11 @@ fn load(
     instructions: &[Instruction],
 ) -> Result<OwnedFd, FastPathError> {
     const CALL: &str = "bpf(BPF_PROG_LOAD)";
-    let source = match load_program(kind, instructions, "l4_fast_path", &mut []) {
+    let once = || load_program(kind, instructions, "l4_fast_path", &mut []);
+    let is_interrupted = |loaded: &io::Result<OwnedFd>| matches!(loaded, Err(error) if error.raw_os_error() == Some(libc::EAGAIN));
+    // The verifier stops for a signal and leaves it to the caller to begin again.
+    let again = iter::repeat_with(once).take(ATTEMPTS).find(|loaded| !is_interrupted(loaded));
+    let source = match again.unwrap_or_else(once) {
         Ok(program) => return Ok(program),
         Err(source) if source.raw_os_error() == Some(libc::EPERM) => {
             return Err(FastPathError::failed(CALL, source));

@@ -140,7 +140,7 @@ pub(crate) fn with_lab(name: &str, test: impl FnOnce(&Lab)) {
     }
 }
 
-pub(crate) fn not_run(name: &str, why: &str) {
+fn not_run(name: &str, why: &str) {
     let set = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
     // How to grant a director's rights is no help here: a lab needs more.
     let why = why.split(';').next().unwrap_or(why);
