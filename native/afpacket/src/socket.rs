@@ -3,13 +3,14 @@
 mod options;
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::batch::ReceivedBatch;
 use crate::bpf::Program;
 use crate::classifier::{Classifier, Precision, SocketAudience};
 use crate::error::{Named, SyscallError};
-use crate::fanout::{Fanout, FanoutGroup};
+use crate::fanout::{ClientHash, Fanout, FanoutGroup};
 use crate::fast_path::{FastPath, FastPathError};
 use crate::sys::ring::{Geometry, Ring};
 use crate::sys::{self, socket::set_number};
@@ -51,6 +52,8 @@ pub struct PacketSocket {
     fd: OwnedFd,
     interface: u32,
     statistics: SocketStatistics,
+    /// What spreads frames over the group, in one.
+    spread: Option<ClientHash>,
 }
 
 impl PacketSocket {
@@ -74,7 +77,8 @@ impl PacketSocket {
             sys::socket::open(libc::AF_PACKET, libc::SOCK_RAW, 0).named("socket(AF_PACKET)")?;
         prepare(fd.as_fd(), geometry)?;
         let ring = Ring::map(fd.as_fd(), geometry).named("mmap(receive ring)")?;
-        let mut socket = Self { ring, fd, interface, statistics: SocketStatistics::default() };
+        let statistics = SocketStatistics::default();
+        let mut socket = Self { ring, fd, interface, statistics, spread: None };
         socket.set_filter(&Program::constant(0))?;
         sys::socket::bind_packet(socket.as_fd(), EVERY_PROTOCOL, interface)
             .named("bind(AF_PACKET)")?;
@@ -83,6 +87,8 @@ impl PacketSocket {
         }
         if let Some(fanout) = options.fanout {
             socket.join_fanout(fanout)?;
+            socket.spread = Some(fanout.hash);
+            socket.set_fanout_servers(&[])?;
         }
         socket.set_filter(&options.filter)?;
         Ok(socket)
@@ -261,12 +267,23 @@ impl PacketSocket {
                 _ => Err(error),
             })
             .named("setsockopt(PACKET_FANOUT)")?;
-        let program = fanout.hash.program();
+        Ok(())
+    }
+
+    /// States whose packets are answers to clients: of those the group goes by the receiver, so that
+    /// both directions of a translated connection meet on one socket. Counts for the whole group;
+    /// outside any it does nothing.
+    ///
+    /// # Errors
+    /// When there are more servers than one program can tell apart (some hundreds); what was stated
+    /// before stays.
+    pub fn set_fanout_servers(&self, servers: &[IpAddr]) -> Result<(), SyscallError> {
+        let Some(hash) = self.spread else { return Ok(()) };
         sys::socket::set_program(
             self.as_fd(),
             libc::SOL_PACKET,
             libc::PACKET_FANOUT_DATA,
-            program.instructions(),
+            hash.program(servers).instructions(),
         )
         .named("setsockopt(PACKET_FANOUT_DATA)")
     }

@@ -8,7 +8,7 @@ use crate::bpf::{Assembler, Instruction, Label, code};
 
 /// A destination network: a range of values for each word of the address, in order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Network {
+pub(crate) struct Network {
     words: [(u32, u32); 4],
 }
 
@@ -29,6 +29,11 @@ impl Network {
         Self { words: [0, 1, 2, 3].map(|index| (word(first, index), word(last, index))) }
     }
 
+    /// The network of one address.
+    pub(crate) fn one(address: &IpAddr) -> Self {
+        Self::of(&ServiceMatch::service(0, *address, 0))
+    }
+
     fn word(&self, index: usize) -> (u32, u32) {
         self.words.get(index).copied().unwrap_or((0, u32::MAX))
     }
@@ -36,16 +41,16 @@ impl Network {
 
 /// Where an address lies in the frame and how long it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Field {
+pub(crate) struct Field {
     /// Octets from the beginning of the frame.
-    pub(super) offset: u32,
+    pub(crate) offset: u32,
     /// Length in words: 1 or 4.
-    pub(super) words: usize,
+    pub(crate) words: usize,
 }
 
 /// Writes the search for the network an address lies in. `leaf` is asked for the label of each set
 /// of networks (by their numbers, ascending) that some address lies in; X is left alone.
-pub(super) fn search(
+pub(crate) fn search(
     assembler: &mut Assembler,
     field: Field,
     networks: &[Network],

@@ -5,7 +5,7 @@
 //! the host what belongs to the services; there too much would cut off the host, so those programs
 //! are always exact.
 
-mod address;
+pub(crate) mod address;
 mod emit;
 #[cfg(test)]
 pub(crate) mod interpret;

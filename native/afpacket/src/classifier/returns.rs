@@ -69,7 +69,7 @@ impl<'m> Emitter<'m> {
         let networks: Vec<Network> = own
             .iter()
             .filter(|address| address.is_ipv6() == (field.words == 4))
-            .map(|address| Network::of(&ServiceMatch::service(0, *address, 0)))
+            .map(Network::one)
             .collect();
         address::search(&mut self.assembler, field, &networks, hit, &mut |_, _| miss)
     }

@@ -1,6 +1,9 @@
 //! The programs that hash a frame's client.
 
+use std::net::IpAddr;
+
 use crate::bpf::{ANCILLARY_PROTOCOL, Assembler, FROM_NETWORK, Instruction, Label, Program, code};
+use crate::classifier::address::{self, Field, Network};
 
 const TYPE_IPV4: u32 = 0x0800;
 const TYPE_IPV6: u32 = 0x86dd;
@@ -33,12 +36,17 @@ impl ClientHash {
     /// Every address by itself, ports set aside.
     pub const ADDRESS: Self = Self::Network { ipv4: 32, ipv6: 128 };
 
-    /// The program for `PACKET_FANOUT_DATA`.
+    /// The program for `PACKET_FANOUT_DATA`. Of packets that come from `servers` the client is the
+    /// receiver, so that both directions of a translated connection meet.
     #[must_use]
-    pub fn program(self) -> Program {
+    pub fn program(self, servers: &[IpAddr]) -> Program {
         let mut writer = Writer::new(self);
-        let ipv4 = writer.ipv4();
-        let ipv6 = writer.ipv6();
+        let (ipv4, ipv6) = (writer.ipv4(), writer.ipv6());
+        writer.from = &SERVER;
+        let back = writer.ipv4();
+        let ipv4 = writer.by_source(servers, 4, back, ipv4);
+        let back = writer.ipv6();
+        let ipv6 = writer.by_source(servers, 16, back, ipv6);
         let types = [(TYPE_IPV4, ipv4), (TYPE_IPV6, ipv6)];
         let start = writer.assembler.switch(&types, writer.first_socket);
         let load = [Instruction::new(code::LOAD_HALF, ANCILLARY_PROTOCOL)];
@@ -61,8 +69,42 @@ const fn at(offset: u32) -> u32 {
     FROM_NETWORK.wrapping_add(offset)
 }
 
+/// Where the client stands in a packet, counted from the IP header unless said otherwise.
+#[derive(Debug)]
+struct Standing {
+    ipv4: u32,
+    ipv6: [u32; 4],
+    /// Behind the upper-layer header's start.
+    port: u32,
+    /// The same of a packet quoted in an ICMP error, from the quoted header on.
+    quoted_ipv4: u32,
+    quoted_ipv6: [u32; 4],
+    quoted_port: u32,
+}
+
+/// The client is the sender; an error is about what was sent to it.
+static CLIENT: Standing = Standing {
+    ipv4: 12,
+    ipv6: [8, 12, 16, 20],
+    port: 0,
+    quoted_ipv4: 16,
+    quoted_ipv6: [24, 28, 32, 36],
+    quoted_port: 2,
+};
+
+/// A server is the sender; an error is about what the client sent.
+static SERVER: Standing = Standing {
+    ipv4: 16,
+    ipv6: [24, 28, 32, 36],
+    port: 2,
+    quoted_ipv4: 12,
+    quoted_ipv6: [8, 12, 16, 20],
+    quoted_port: 0,
+};
+
 struct Writer {
     hash: ClientHash,
+    from: &'static Standing,
     assembler: Assembler,
     first_socket: Label,
     /// With the address in its cell: answers.
@@ -88,7 +130,18 @@ impl Writer {
         ];
         let by_port = assembler.then(&mix, answer);
         let by_address = assembler.then(&[Instruction::new(code::LOAD_CONSTANT, 0)], by_port);
-        Self { hash, assembler, first_socket, by_address, by_port }
+        Self { hash, from: &CLIENT, assembler, first_socket, by_address, by_port }
+    }
+
+    /// On to `back` for packets from one of `servers` whose addresses have so many octets.
+    fn by_source(&mut self, servers: &[IpAddr], octets: u32, back: Label, other: Label) -> Label {
+        let field = match octets {
+            4 => Field { offset: at(12), words: 1 },
+            _ => Field { offset: at(8), words: 4 },
+        };
+        let of_family = |server: &&IpAddr| server.is_ipv4() == (octets == 4);
+        let networks: Vec<_> = servers.iter().filter(of_family).map(Network::one).collect();
+        address::search(&mut self.assembler, field, &networks, other, &mut |_, _| back)
     }
 
     fn with_ports(&self) -> bool {
@@ -100,7 +153,7 @@ impl Writer {
         let error = self.ipv4_error();
         // RFC 792: destination unreachable, time exceeded, parameter problem quote a packet.
         let errors = [3, 11, 12].map(|kind| (kind, error));
-        let by_address = self.address(&[12], self.by_address);
+        let by_address = self.address(&[self.from.ipv4], self.by_address);
         let icmp = self.assembler.switch(&errors, by_address);
         let icmp = self.load_indexed_kind(icmp);
         let check = self.assembler.branch(code::JUMP_EQUAL, ICMPV4, icmp, sender);
@@ -124,11 +177,11 @@ impl Writer {
 
     /// With the protocol in A and X behind the header.
     fn ipv4_sender(&mut self) -> Label {
-        let by_address = self.address(&[12], self.by_address);
+        let by_address = self.address(&[self.from.ipv4], self.by_address);
         if !self.with_ports() {
             return by_address;
         }
-        let port = [Instruction::new(code::LOAD_HALF_INDEXED, at(0))];
+        let port = [Instruction::new(code::LOAD_HALF_INDEXED, at(self.from.port))];
         let port = self.assembler.then(&port, self.by_port);
         // Hashing the address overwrites X; the header length is read again behind it.
         let length = [
@@ -138,7 +191,7 @@ impl Writer {
             Instruction::new(code::TO_X, 0),
         ];
         let port = self.assembler.then(&length, port);
-        let by_port = self.address(&[12], port);
+        let by_port = self.address(&[self.from.ipv4], port);
         self.assembler.switch(&PORTED.map(|protocol| (protocol, by_port)), by_address)
     }
 
@@ -146,7 +199,7 @@ impl Writer {
     fn ipv4_error(&mut self) -> Label {
         let mask = self.hash.mask(32, 0);
         let keep = [
-            Instruction::new(code::LOAD_WORD_INDEXED, at(8 + 16)),
+            Instruction::new(code::LOAD_WORD_INDEXED, at(8 + self.from.quoted_ipv4)),
             Instruction::new(code::AND, mask),
             Instruction::new(code::STORE, ADDRESS),
         ];
@@ -161,7 +214,7 @@ impl Writer {
             Instruction::new(code::SHIFT_LEFT, 2),
             Instruction::new(code::ADD_X, 0),
             Instruction::new(code::TO_X, 0),
-            Instruction::new(code::LOAD_HALF_INDEXED, at(8 + 2)),
+            Instruction::new(code::LOAD_HALF_INDEXED, at(8 + self.from.quoted_port)),
         ];
         let port = self.assembler.then(&port, self.by_port);
         let known = PORTED.map(|protocol| (protocol, port));
@@ -173,16 +226,16 @@ impl Writer {
     }
 
     fn ipv6(&mut self) -> Label {
-        const SENDER: [u32; 4] = [8, 12, 16, 20];
-        let by_address = self.address(&SENDER, self.by_address);
+        let client = self.from.ipv6;
+        let by_address = self.address(&client, self.by_address);
         let error = self.ipv6_error();
         // RFC 4443 §2.1: types below 128 are errors.
         let icmp = self.assembler.branch(code::JUMP_AT_LEAST, 128, by_address, error);
         let icmp = self.assembler.then(&[Instruction::new(code::LOAD_BYTE, at(40))], icmp);
         let ported = if self.with_ports() {
-            let port = [Instruction::new(code::LOAD_HALF, at(40))];
+            let port = [Instruction::new(code::LOAD_HALF, at(40 + self.from.port))];
             let port = self.assembler.then(&port, self.by_port);
-            self.address(&SENDER, port)
+            self.address(&client, port)
         } else {
             by_address
         };
@@ -192,16 +245,16 @@ impl Writer {
         self.assembler.then(&[Instruction::new(code::LOAD_BYTE, at(6))], switch)
     }
 
-    /// The quoted packet begins 48 octets into the packet, its receiver 24 octets into it.
+    /// The quoted packet begins 48 octets into the packet.
     fn ipv6_error(&mut self) -> Label {
-        const RECEIVER: [u32; 4] = [72, 76, 80, 84];
-        let by_address = self.address(&RECEIVER, self.by_address);
+        let client = self.from.quoted_ipv6.map(|offset| 48 + offset);
+        let by_address = self.address(&client, self.by_address);
         if !self.with_ports() {
             return by_address;
         }
-        let port = [Instruction::new(code::LOAD_HALF, at(48 + 40 + 2))];
+        let port = [Instruction::new(code::LOAD_HALF, at(48 + 40 + self.from.quoted_port))];
         let port = self.assembler.then(&port, self.by_port);
-        let by_port = self.address(&RECEIVER, port);
+        let by_port = self.address(&client, port);
         let known = PORTED.map(|protocol| (protocol, by_port));
         let check = self.assembler.switch(&known, by_address);
         self.assembler.then(&[Instruction::new(code::LOAD_BYTE, at(48 + 6))], check)

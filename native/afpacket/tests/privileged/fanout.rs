@@ -1,7 +1,7 @@
 //! Two sockets share an interface; each client stays with one of them.
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use afpacket::bpf::Program;
 use afpacket::{ClientHash, Fanout, FanoutGroup, PacketSocket, SocketOptions};
@@ -32,8 +32,19 @@ fn open_group(lab: &Lab, hash: ClientHash) -> [PacketSocket; 2] {
 
 /// Sends the frames and returns which socket got each.
 fn shared(lab: &Lab, hash: ClientHash, frames: &[Vec<u8>]) -> Vec<usize> {
+    shared_with_servers(lab, hash, &[], frames)
+}
+
+/// As [`shared`], where the answers of `servers` come by.
+fn shared_with_servers(
+    lab: &Lab,
+    hash: ClientHash,
+    servers: &[IpAddr],
+    frames: &[Vec<u8>],
+) -> Vec<usize> {
     let there = lab.neighbour("near", "far");
     let mut sockets = open_group(lab, hash);
+    sockets[1].set_fanout_servers(servers).unwrap();
     send(&mut sender(&there, "far"), frames);
     let mut owners: HashMap<Vec<u8>, usize> = HashMap::new();
     eventually("all frames", || {
@@ -126,6 +137,56 @@ fn a_connection_over_ipv6_and_the_errors_about_it_meet_on_one_socket() {
     with_lab("a_connection_over_ipv6", |lab| {
         let frames: Vec<_> = (0..40).flat_map(connection_over_ipv6).collect();
         assert_split(&shared(lab, ClientHash::AddressAndPort, &frames), 3);
+    });
+}
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 11);
+const SERVER6: Ipv6Addr = Ipv6Addr::new(0xfd00, 2, 0, 0, 0, 0, 0, 11);
+
+/// What a server sends to a client: an answer, and an error about what the client sent.
+fn answers(number: u16) -> Vec<Vec<u8>> {
+    let (address, port) = client(number);
+    let answer = frames::ipv4(TCP, SERVER, address, &[], 0, &tcp((8080, port), number));
+    let request = frames::ipv4(TCP, address, SERVER, &[], 0, &tcp((port, 8080), number));
+    let error = frames::ipv4(1, SERVER, address, &[], 0, &frames::icmp_error(&request));
+    vec![frame(&answer), frame(&error)]
+}
+
+fn answers_over_ipv6(number: u16) -> Vec<Vec<u8>> {
+    let address = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, number);
+    let port = 1024 + number * 7;
+    let answer = frames::ipv6(TCP, SERVER6, address, &tcp((8080, port), number));
+    let request = frames::ipv6(TCP, address, SERVER6, &tcp((port, 8080), number));
+    let error = [&[1, 4, 0, 0, 0, 0, 0, 0], request.as_slice()].concat();
+    vec![frame(&answer), frame(&frames::ipv6(58, SERVER6, address, &error))]
+}
+
+#[test]
+fn what_servers_answer_meets_the_connection() {
+    with_lab("what_servers_answer", |lab| {
+        let servers = [SERVER.into(), SERVER6.into(), Ipv4Addr::new(10, 0, 0, 12).into()];
+        for hash in [ClientHash::AddressAndPort, ClientHash::ADDRESS] {
+            let both = |number| [connection(number), answers(number)].concat();
+            let frames: Vec<_> = (0..40).flat_map(both).collect();
+            assert_split(&shared_with_servers(lab, hash, &servers, &frames), 6);
+            let both = |number| [connection_over_ipv6(number), answers_over_ipv6(number)].concat();
+            let frames: Vec<_> = (0..40).flat_map(both).collect();
+            assert_split(&shared_with_servers(lab, hash, &servers, &frames), 5);
+        }
+    });
+}
+
+#[test]
+fn too_many_servers_are_refused() {
+    with_lab("too_many_servers", |lab| {
+        let _there = lab.neighbour("near", "far");
+        let sockets = open_group(lab, ClientHash::ADDRESS);
+        let many = |count: u32| -> Vec<IpAddr> {
+            (0..count).map(|number| Ipv4Addr::from_bits(0x0a00_0000 + 2 * number).into()).collect()
+        };
+        sockets[0].set_fanout_servers(&many(300)).unwrap();
+        let error = sockets[0].set_fanout_servers(&many(5000)).unwrap_err();
+        assert!(error.to_string().contains("PACKET_FANOUT_DATA"), "{error}");
     });
 }
 
