@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use afpacket::classifier::ServiceMatch;
-use engine::command::{MarkMatch, Protocol, ServiceKey};
+use engine::command::{ForwardingMethod, MarkMatch, Protocol, ServiceKey};
 use engine::configuration::Configuration;
 use engine::snapshot::family_of;
 
@@ -14,6 +14,8 @@ use engine::snapshot::family_of;
 pub(crate) struct Exposure {
     /// What is exposed, with the traffic it stands for.
     exposed: BTreeSet<Exposed>,
+    /// Whether packets go into tunnels over IPv4, about which errors may come back.
+    tunnels: bool,
 }
 
 /// One kind of traffic: to an address or network, by protocol and ports.
@@ -51,12 +53,22 @@ impl Exposure {
                 }
             }
         }
-        Self { exposed }
+        let mut servers = configuration.services().flat_map(|service| &service.servers);
+        let tunnels = servers.any(|server| {
+            server.forwarding == ForwardingMethod::Tunnelling && server.address.is_ipv4()
+        });
+        Self { exposed, tunnels }
+    }
+
+    /// Whether packets go into tunnels over IPv4.
+    pub(crate) const fn has_tunnels(&self) -> bool {
+        self.tunnels
     }
 
     /// What either exposes.
     pub(crate) fn union(&self, other: &Self) -> Self {
-        Self { exposed: self.exposed.union(&other.exposed).copied().collect() }
+        let exposed = self.exposed.union(&other.exposed).copied().collect();
+        Self { exposed, tunnels: self.tunnels || other.tunnels }
     }
 
     /// What this exposes and `other` does not.

@@ -93,6 +93,8 @@ pub struct Classifier {
     returns: Vec<ServiceMatch>,
     /// The host's own addresses: what servers send there is the host's.
     own: Vec<IpAddr>,
+    /// What makes sockets look at ICMP to other addresses.
+    icmp: Vec<ServiceMatch>,
 }
 
 impl Classifier {
@@ -112,6 +114,22 @@ impl Classifier {
         own: impl IntoIterator<Item = IpAddr>,
     ) -> Self {
         Self { returns: in_order(returns), own: own.into_iter().collect(), ..self }
+    }
+
+    /// Sockets get ICMP to these addresses as well, for instance the host's own: errors about
+    /// packets the director sent by itself. The host keeps all of its traffic. Without services
+    /// nothing changes.
+    #[must_use]
+    pub fn with_icmp_to(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        // The programs let ICMP to a service's address through; nobody sends to TCP port 0.
+        let matches = addresses.into_iter().map(|address| ServiceMatch {
+            protocol: Some(SERVICE_PROTOCOLS[0]),
+            address,
+            prefix_length: 128,
+            ports: (0, 0),
+        });
+        self.icmp.extend(matches);
+        self
     }
 
     /// Whether no traffic is the director's.
@@ -135,11 +153,15 @@ impl Classifier {
         audience: &SocketAudience,
         closest: Precision,
     ) -> SocketProgram {
+        let mut wanted = self.clone();
+        if !self.matches.is_empty() && audience.icmp {
+            wanted.matches = in_order(self.matches.iter().chain(&self.icmp).copied());
+        }
         [Precision::Exact, Precision::Address]
             .into_iter()
             .filter(|precision| *precision >= closest)
             .map(|precision| SocketProgram {
-                program: emit::socket(self, audience, precision),
+                program: emit::socket(&wanted, audience, precision),
                 precision,
             })
             .find(|candidate| candidate.program.fits())

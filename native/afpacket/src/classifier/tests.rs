@@ -405,3 +405,25 @@ fn what_comes_back_is_told_by_where_it_comes_from() {
     }
     assert!(counted.iter().all(|count| *count > 1000), "{counted:?}");
 }
+
+#[test]
+fn icmp_to_further_addresses_reaches_sockets_and_stays_with_the_host() {
+    let (vip, own) = (Ipv4Addr::new(192, 0, 2, 80).into(), Ipv4Addr::new(10, 0, 0, 5).into());
+    let classifier = Classifier::new([ServiceMatch::service(TCP, vip, 80)]).with_icmp_to([own]);
+    let takes = |program: &Program, shape| {
+        let frame = frame(shape);
+        run(program.instructions(), &Input { octets: &frame, packet_type: HOST }) == u32::MAX
+    };
+    let socket = classifier.socket_program(&SocketAudience::default()).program;
+    assert!(takes(&socket, plain(own, 1, 0)) && takes(&socket, plain(vip, TCP, 80)));
+    assert!(!takes(&socket, plain(own, TCP, 22)) && !takes(&socket, plain(own, UDP, 53)));
+    let other = Ipv4Addr::new(10, 0, 0, 6).into();
+    assert!(!takes(&socket, plain(other, 1, 0)));
+    let without = SocketAudience { icmp: false, ..SocketAudience::default() };
+    assert!(!takes(&classifier.socket_program(&without).program, plain(own, 1, 0)));
+    for guard in classifier.guard_programs(GUARD_LEN) {
+        assert!(takes(&guard, plain(own, 1, 0)), "the host keeps it");
+    }
+    let nothing = Classifier::default().with_icmp_to([own]);
+    assert!(!takes(&nothing.socket_program(&SocketAudience::default()).program, plain(own, 1, 0)));
+}

@@ -162,6 +162,18 @@ impl Host {
         Ok(())
     }
 
+    /// The traffic to take: the services', and errors about what the director sends into tunnels.
+    pub(super) fn classifier(&mut self, exposure: &Exposure) -> Classifier {
+        let classifier = Classifier::new(exposure.matches());
+        if !exposure.has_tunnels() {
+            return classifier;
+        }
+        // Without the list only those errors are missed.
+        let own = self.netlink.addresses().unwrap_or_default();
+        let own = own.into_iter().map(|own| own.address);
+        classifier.with_icmp_to(own.filter(|address| address.is_ipv4() && !address.is_loopback()))
+    }
+
     pub(super) fn shared(&self) -> Result<Arc<Shared>, ApplyError> {
         self.shared.upgrade().ok_or(ApplyError::Closed)
     }
@@ -185,7 +197,7 @@ impl Outside for Host {
     }
 
     fn expose(&mut self, exposure: &Exposure) -> Result<(), ApplyError> {
-        let classifier = Classifier::new(exposure.matches());
+        let classifier = self.classifier(exposure);
         self.set_guards(&classifier)?;
         self.set_filters(&*self.shared()?, classifier)
     }
