@@ -9,6 +9,7 @@ use crate::connection::{ConnectionId, ConnectionKey, ConnectionTable, Timeouts};
 use crate::engine::books::Books;
 use crate::engine::defence::Defence;
 use crate::engine::fast_path::FastPath;
+use crate::engine::known::Known;
 use crate::engine::opening::{self, Opening};
 use crate::event::AdoptionCause;
 use crate::event_queue::EventQueue;
@@ -61,11 +62,24 @@ impl<'a, H: Hops> Judge<'a, H> {
     /// A packet with ports. The connection comes before the service: it outlives a change of the
     /// service, of its servers and of their weights (IPVS).
     fn transport(&mut self, packet: &mut Packet<'_>, key: &ConnectionKey) -> Verdict {
-        if let Some(id) = self.connections.lookup(key, self.now)
-            && let Some(verdict) = self.known(packet, id)
-        {
-            return verdict;
+        let Some(id) = self.connections.lookup(key, self.now) else {
+            return self.unknown(packet, key);
+        };
+        match self.known(packet, id) {
+            Known::Judged(verdict) => verdict,
+            Known::GaveWay(ended) => {
+                // IPVS: the old connection still counts while the new one is scheduled.
+                let verdict = self.unknown(packet, key);
+                if let Some(ended) = ended {
+                    super::load::ended(self.configuration, self.events, &ended);
+                }
+                verdict
+            }
         }
+    }
+
+    /// A packet with ports, of no connection.
+    fn unknown(&mut self, packet: &mut Packet<'_>, key: &ConnectionKey) -> Verdict {
         let Some(protocol) = Protocol::from_number(key.protocol) else {
             return Verdict::Pass(PassReason::Protocol);
         };
@@ -161,12 +175,13 @@ impl<'a, H: Hops> Judge<'a, H> {
         self.answers.answer(packet, Answer::NoServer)
     }
 
-    /// Ends a connection at once and takes it off its server's load.
-    pub(super) fn end(&mut self, id: ConnectionId) {
-        if let Some(expired) = self.connections.remove(id) {
-            self.fast_path.ended(&expired);
-            super::load::ended(self.configuration, self.events, &expired);
+    /// Ends a connection at once. Its server's load still has it.
+    pub(super) fn end(&mut self, id: ConnectionId) -> Known {
+        let ended = self.connections.remove(id);
+        if let Some(ended) = &ended {
+            self.fast_path.ended(ended);
         }
+        Known::GaveWay(ended)
     }
 }
 

@@ -3,7 +3,7 @@
 use wire::dissect::Upper;
 
 use crate::configuration::Server;
-use crate::connection::{ConnectionEvent, ConnectionId, Direction, SctpEvent, TcpEvent};
+use crate::connection::{ConnectionEvent, ConnectionId, Direction, Expired, SctpEvent, TcpEvent};
 use crate::engine::fast_path::{Carried, is_turning_point};
 use crate::engine::judge::Judge;
 use crate::engine::{load, opening};
@@ -11,30 +11,36 @@ use crate::hop::Hops;
 use crate::packet::Packet;
 use crate::verdict::{DropReason, Verdict};
 
+/// What a known connection makes of a packet.
+pub(super) enum Known {
+    /// Its verdict.
+    Judged(Verdict),
+    /// It made room: the packet is to be scheduled as if nothing had been found. What ended is then
+    /// to be taken off its server's load.
+    GaveWay(Option<Expired>),
+}
+
 impl<H: Hops> Judge<'_, H> {
-    /// The verdict on a packet of connection `id`; none if the connection gives way and the packet
-    /// is to be scheduled as if nothing had been found.
-    pub(super) fn known(&mut self, packet: &mut Packet<'_>, id: ConnectionId) -> Option<Verdict> {
+    /// What becomes of a packet of connection `id`.
+    pub(super) fn known(&mut self, packet: &mut Packet<'_>, id: ConnectionId) -> Known {
         if opening::asks_for_new(&packet.ip.upper) && self.gives_way(id) {
-            self.end(id);
-            return None;
+            return self.end(id);
         }
         let configuration = self.configuration;
         let server = self.connections.entry(id).server();
         let Some((service, server)) = configuration.server_by_id(server) else {
             // IPVS, expire_nodest_conn: 0 drops and leaves the timer alone, 1 schedules anew.
             if configuration.settings().expire_nodest_conn {
-                self.end(id);
-                return None;
+                return self.end(id);
             }
-            return Some(Verdict::Drop(DropReason::ServerRemoved));
+            return Known::Judged(Verdict::Drop(DropReason::ServerRemoved));
         };
         self.advance(packet, id);
         let verdict = self.deliver(packet, service, server);
         if self.fast_path.is_there() && matches!(verdict, Verdict::Forward { .. }) {
             self.consider_fast_path(packet, id, server);
         }
-        Some(verdict)
+        Known::Judged(verdict)
     }
 
     /// A packet of a connection the fast path might take, or has and must give back. One that it

@@ -10,7 +10,7 @@ use engine::frame::{FrameMeta, Outputs};
 use engine::hop::ServerId;
 use engine::verdict::{DropReason, Verdict};
 
-use crate::lab::frames::{ACK, SYN, icmp_error, tcp};
+use crate::lab::frames::{ACK, FIN, RST, SYN, icmp_error, tcp};
 use crate::lab::{CLIENT_SIDE, Lab, VIP, add_server, address, key, server, service, settings};
 
 const CLIENT: &str = "203.0.113.9";
@@ -155,4 +155,25 @@ fn dh_does_not_turn_a_quoted_packet_around() {
         })
         .collect();
     assert!(by_icmp.len() > 3, "{by_icmp:?} of clients, {by_address:?} of the address");
+}
+
+/// IPVS: a connection that makes room for a new one counts until that one is scheduled.
+#[test]
+fn what_gives_way_still_counts_for_its_successor() {
+    let web = key(Protocol::Tcp, VIP);
+    let mut lab = Lab::new(&pool(web, SchedulerName::Lc, &[1, 1]));
+    let mut place = |port, flags| server(&lab.process(&tcp(CLIENT, port, VIP, flags)));
+    let servers = [1, 2, 3].map(|port| place(port, SYN));
+    assert_eq!(servers, [1, 0, 1].map(ServerId));
+    for port in 1..=3 {
+        for flags in [ACK, FIN | ACK, RST] {
+            place(port, flags);
+        }
+    }
+    assert_eq!(place(3, SYN), ServerId(0), "two of the past are more than one");
+    let total = |lab: &Lab| -> Vec<u32> {
+        let servers = lab.engine.statistics().services.remove(0).servers;
+        servers.iter().map(|it| it.active_connections + it.inactive_connections).collect()
+    };
+    assert_eq!(total(&lab), [1, 2], "then it is gone");
 }
