@@ -161,19 +161,29 @@ fn answers_over_ipv6(number: u16) -> Vec<Vec<u8>> {
     vec![frame(&answer), frame(&frames::ipv6(58, SERVER6, address, &error))]
 }
 
+/// Whether all of each connection of either family meets, answers and errors of servers included.
+fn assert_answers_meet(name: &str, hash: ClientHash) {
+    let servers = [SERVER.into(), SERVER6.into(), Ipv4Addr::new(10, 0, 0, 12).into()];
+    with_lab(name, |lab| {
+        let both = |number| [connection(number), answers(number)].concat();
+        let frames: Vec<_> = (0..40).flat_map(both).collect();
+        assert_split(&shared_with_servers(lab, hash, &servers, &frames), 6);
+    });
+    with_lab(name, |lab| {
+        let both = |number| [connection_over_ipv6(number), answers_over_ipv6(number)].concat();
+        let frames: Vec<_> = (0..40).flat_map(both).collect();
+        assert_split(&shared_with_servers(lab, hash, &servers, &frames), 5);
+    });
+}
+
 #[test]
 fn what_servers_answer_meets_the_connection() {
-    with_lab("what_servers_answer", |lab| {
-        let servers = [SERVER.into(), SERVER6.into(), Ipv4Addr::new(10, 0, 0, 12).into()];
-        for hash in [ClientHash::AddressAndPort, ClientHash::ADDRESS] {
-            let both = |number| [connection(number), answers(number)].concat();
-            let frames: Vec<_> = (0..40).flat_map(both).collect();
-            assert_split(&shared_with_servers(lab, hash, &servers, &frames), 6);
-            let both = |number| [connection_over_ipv6(number), answers_over_ipv6(number)].concat();
-            let frames: Vec<_> = (0..40).flat_map(both).collect();
-            assert_split(&shared_with_servers(lab, hash, &servers, &frames), 5);
-        }
-    });
+    assert_answers_meet("what_servers_answer", ClientHash::AddressAndPort);
+}
+
+#[test]
+fn by_address_what_servers_answer_meets_the_connection() {
+    assert_answers_meet("by_address_what_servers", ClientHash::ADDRESS);
 }
 
 #[test]
