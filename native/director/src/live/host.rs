@@ -97,31 +97,52 @@ impl Host {
         }
     }
 
-    /// Puts filters of the fast path back that somebody else removed. Until then the frames of its
-    /// connections reached nobody, so all of them go back to the director. What there is to tell.
+    /// Puts filters of the fast path back that somebody else removed, or gives the fast path up.
+    /// Until then the frames of its connections reached nobody, so all of them go back to the
+    /// director. What there is to tell.
     pub(super) fn restore_fast_path(&mut self) -> Option<String> {
         let fast_path = self.fast_path.clone()?;
-        let Self { guarded, netlink, ownership, .. } = self;
-        let mut told = None;
-        for Guarded { name, link, fast, .. } in guarded {
-            let there = fast.as_ref().is_some_and(|fast| fast.is_in_place(netlink).unwrap_or(true));
-            if there || !matches!(netlink.link_by_index(link.index), Ok(Some(_))) {
-                continue;
+        let place = self.without_fast_path()?;
+        // Without a filter every flow in the map is a stalled connection.
+        let cleared = fast_path.clear().map_err(|error| error.to_string());
+        let restored = cleared.and_then(|()| {
+            let Self { guarded, netlink, ownership, .. } = self;
+            let guarded = guarded.get_mut(place).ok_or("it is not guarded")?;
+            let interface = guarded.link.index;
+            let filter = fast_path::install(&fast_path, netlink, interface, ownership.id());
+            guarded.fast = Some(filter.map_err(|error| error.to_string())?);
+            Ok(())
+        });
+        let outcome = match restored {
+            Ok(()) => "it was put back".to_owned(),
+            Err(error) => {
+                self.give_up_fast_path();
+                format!("the director goes on without: {error}")
             }
-            // Without a filter every flow in the map is a stalled connection.
-            let cleared = fast_path.clear();
-            let installed = fast_path::install(&fast_path, netlink, link.index, ownership.id());
-            let outcome = match (cleared, installed) {
-                (Ok(()), Ok(filter)) => {
-                    *fast = Some(filter);
-                    "it was put back".to_owned()
-                }
-                (Err(error), _) => format!("its connections could not be taken back: {error}"),
-                (_, Err(error)) => format!("it could not be put back: {error}"),
-            };
-            told = Some(format!("another program removed the fast path on {name}; {outcome}"));
+        };
+        let name = self.guarded.get(place).map_or("", |guarded| &guarded.name);
+        Some(format!("another program removed the fast path on {name}; {outcome}"))
+    }
+
+    /// The first interface that is there and lacks its filter. A kernel that does not answer says
+    /// nothing about filters.
+    fn without_fast_path(&mut self) -> Option<usize> {
+        let Self { guarded, netlink, .. } = self;
+        guarded.iter().position(|Guarded { link, fast, .. }| {
+            let there = fast.as_ref().is_some_and(|fast| fast.is_in_place(netlink).unwrap_or(true));
+            !there && matches!(netlink.link_by_index(link.index), Ok(Some(_)))
+        })
+    }
+
+    fn give_up_fast_path(&mut self) {
+        if let Ok(shared) = self.shared() {
+            // A worker that is gone tells of it itself.
+            drop(shared.workers.tell_all(|| {
+                let (query, _answer) = Query::new();
+                WorkerCommand::Port(AfPacketControl::ForgoFastPath, query)
+            }));
         }
-        told
+        self.close_fast_path();
     }
 
     /// The interfaces whose guard somebody else has removed.

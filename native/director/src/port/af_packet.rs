@@ -78,6 +78,8 @@ pub enum AfPacketControl {
     Filter(Arc<Classifier>),
     /// Receive by this interface too, in place of the one with this number if there is one.
     Attach(Box<Inlet>, InterfaceId),
+    /// Give no more connections to the kernel.
+    ForgoFastPath,
 }
 
 /// Packet sockets of one worker.
@@ -315,6 +317,10 @@ impl PacketPort for AfPacketPort {
             AfPacketControl::Filter(classifier) => self.set_classifier(&classifier),
             AfPacketControl::Attach(inlet, replaced) => {
                 self.attach(*inlet, replaced);
+                Ok(())
+            }
+            AfPacketControl::ForgoFastPath => {
+                self.forgo_fast_path();
                 Ok(())
             }
         }
