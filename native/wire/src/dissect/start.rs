@@ -65,12 +65,13 @@ fn segment(
     length: usize,
     octets: &[u8],
 ) -> Option<SegmentStart> {
-    let mut header = [0; tcp::HEADER_LEN];
-    let there = octets.len().min(header.len());
-    if there < FLAGS_END {
+    if octets.len() < FLAGS_END {
         return None;
     }
-    header.get_mut(..there)?.copy_from_slice(octets.get(..there)?);
+    let mut header = [0; tcp::HEADER_LEN];
+    for (to, from) in header.iter_mut().zip(octets) {
+        *to = *from;
+    }
     let Upper::Tcp { source_port, destination_port, flags } = upper_tcp(&header) else {
         return None;
     };
