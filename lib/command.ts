@@ -76,10 +76,11 @@ export interface Persistence {
 }
 
 /**
- * How packets reach a real server: `direct-routing` is IPVS Route, `ipvsadm -g`; `tunnelling` wraps
- * them in packets to the server, `ipvsadm -i`.
+ * How packets reach a real server: `direct-routing` is IPVS Route, `ipvsadm -g`; `masquerading` gives
+ * them the server's address and port, and replies, which must pass the director, the virtual ones,
+ * `ipvsadm -m`; `tunnelling` wraps them in packets to the server, `ipvsadm -i`.
  */
-export type ForwardingMethod = 'direct-routing' | 'tunnelling'
+export type ForwardingMethod = 'direct-routing' | 'masquerading' | 'tunnelling'
 
 /** How packets are wrapped on their way to a real server. */
 export interface Tunnel {
@@ -108,7 +109,7 @@ export interface TunnelConfiguration {
 export interface ServerKey {
   /** Address as text, of the service's family; with tunnelling of either. */
   readonly address: string
-  /** Port, 1 to 65535. Default, and with direct routing and tunnelling always: the service's port. */
+  /** Port, 1 to 65535. Default, and with anything but masquerading always: the service's port. */
   readonly port?: number
 }
 
@@ -181,6 +182,11 @@ export interface Settings {
   readonly connReuseMode: number
   /** Let tunnels respect "don't fragment" and tell senders what fits (`pmtu_disc`). Default: true. */
   readonly pmtuDisc: boolean
+  /**
+   * Answer packets of masqueraded servers that belong to no connection with "port unreachable"
+   * (`nat_icmp_send`). Default: false.
+   */
+  readonly natIcmpSend: boolean
   /** Seconds an established TCP connection may idle, 1 to 2678400. Default: 900. */
   readonly tcpTimeoutSeconds: number
   /** Seconds a TCP connection stays in FIN_WAIT, 1 to 2678400. Default: 120. */

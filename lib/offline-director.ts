@@ -63,7 +63,7 @@ export class OfflineDirector extends ConfigurableDirector {
     return result
   }
 
-  /** Takes the frames that waited for a server's hardware address and may leave since `setHop()`. */
+  /** Takes the frames that waited for a hardware address and may leave since `setHop()`. */
   takeReleased(): OutgoingFrame[] {
     return this.#core.takeReleased()
   }

@@ -23,7 +23,7 @@ export class RealServer {
   readonly service: ServiceKey
   /** Address. */
   readonly address: string
-  /** Port that it is spoken to; with direct routing that is the service's port. */
+  /** Port that it is spoken to; only with masquerading another than the service's. */
   readonly port: number
   readonly #configurator: Configurator
 

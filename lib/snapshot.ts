@@ -126,6 +126,8 @@ export interface Statistics {
   readonly forwarded: number
   /** Fragments kept until the others of their packet came. */
   readonly held: number
+  /** Packets of masqueraded servers that went back to clients. */
+  readonly returned: number
   /** Frames left to the host, by reason. */
   readonly passed: readonly NamedCounter[]
   /** Frames dropped, by reason. */

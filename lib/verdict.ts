@@ -15,7 +15,7 @@ export interface FrameMeta {
   }
 }
 
-/** The way to a real server that an offline director is to assume. */
+/** The way to a real server, or back to a client, that an offline director is to assume. */
 export type HopOptions =
   | 'unreachable'
   | 'resolving'
@@ -29,7 +29,7 @@ export type HopOptions =
       readonly source?: string
       /** The neighbour's hardware address. Default: one made from the server's address. */
       readonly destination?: string
-      /** The director's own address, of the server's family, where tunnels begin. Default: one that is made up. */
+      /** The director's own address on the way, of the server's family. Default: one that is made up. */
       readonly local?: string
     }
 
@@ -43,7 +43,7 @@ export interface OutgoingFrame {
   readonly vlan?: number
 }
 
-/** The real server that a frame goes to. */
+/** The real server that a frame goes to or comes from. */
 export interface VerdictServer {
   /** Number of the server. */
   readonly id: number
@@ -56,16 +56,17 @@ export interface VerdictServer {
 /** What an offline director says to a frame. */
 export interface OfflineResult {
   /**
-   * `forward` to a server, `hold` a fragment until the others of its packet are there, `reply` by the
-   * director itself, `pass` to the host, or `drop`.
+   * `forward` to a server, `return` of a masqueraded server's packet to the client, `hold` a fragment
+   * until the others of its packet are there, `reply` by the director itself, `pass` to the host, or
+   * `drop`.
    */
-  readonly verdict: 'forward' | 'hold' | 'reply' | 'pass' | 'drop'
+  readonly verdict: 'forward' | 'return' | 'hold' | 'reply' | 'pass' | 'drop'
   /** Why, for `reply`, `pass` and `drop`: the stable name of the reason, which is also the name of its counter. */
   readonly reason?: string
-  /** The server, for `forward`. */
+  /** The server, for `forward` and `return`. */
   readonly server?: VerdictServer
   /** What leaves the director: the rewritten frame, fragments of it, or the reply. */
   readonly frames: readonly OutgoingFrame[]
-  /** Whether the frame waits for the server's hardware address instead; see `takeReleased()`. */
+  /** Whether the frame waits for the neighbour's hardware address instead; see `takeReleased()`. */
   readonly waiting: boolean
 }

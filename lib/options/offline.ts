@@ -58,6 +58,6 @@ const nextHop = object<Exclude<HopOptions, string>>(
 
 const state = oneOf('unreachable', 'resolving', 'local')
 
-/** What is known of the way to a server. */
+/** What is known of the way to a server or back to a client. */
 export const hop: Check<HopOptions> = (value, path, problems) =>
   typeof value === 'string' ? state(value, path, problems) : nextHop(value, path, problems)

@@ -25,7 +25,7 @@ const tunnel = object<Tunnel>(
 
 const editFields: Fields<ServerEdit> = {
   weight,
-  forwarding: oneOf('direct-routing', 'tunnelling'),
+  forwarding: oneOf('direct-routing', 'masquerading', 'tunnelling'),
   tunnel,
   upperThreshold: threshold,
   lowerThreshold: threshold,

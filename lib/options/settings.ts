@@ -14,6 +14,7 @@ export const settings: Check<SettingsPatch> = object<SettingsPatch>(
     expireQuiescentTemplate: flag,
     connReuseMode: integer(0, 3),
     pmtuDisc: flag,
+    natIcmpSend: flag,
     tcpTimeoutSeconds: seconds,
     tcpFinTimeoutSeconds: seconds,
     udpTimeoutSeconds: seconds,

@@ -14,6 +14,12 @@ export function addressOctets(address: string): Buffer {
   return octets
 }
 
+/** The text of an address's octets. */
+export function addressText(octets: Buffer): string {
+  if (octets.length === 4) return [...octets].join('.')
+  return (octets.toString('hex').match(/..../g) ?? []).join(':')
+}
+
 /** One spelling of an address, so that texts can be compared. */
 export function canonical(address: string): string {
   return addressOctets(address).toString('hex')

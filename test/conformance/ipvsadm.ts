@@ -125,9 +125,9 @@ function serverKey(options: ReadonlyMap<string, string>): ServerSpec {
 }
 
 function serverSpec(options: ReadonlyMap<string, string>): ServerSpec {
-  if (options.has('-m')) throw new NotCovered('masquerading')
   return {
     ...serverKey(options),
+    ...(options.has('-m') && { forwarding: 'masquerading' as const }),
     ...(options.has('-i') && { forwarding: 'tunnelling', tunnel: tunnel(options) }),
     weight: Number(options.get('-w') ?? 1),
     upperThreshold: Number(options.get('-x') ?? 0),
@@ -152,10 +152,11 @@ const booleans = {
   expire_nodest_conn: 'expireNodestConn',
   expire_quiescent_template: 'expireQuiescentTemplate',
   pmtu_disc: 'pmtuDisc',
+  nat_icmp_send: 'natIcmpSend',
 } as const
 
-/** Settings of other forwarding methods or defences: 0, or any value that direct routing never reads. */
-const withoutEffect = new Set(['nat_icmp_send', 'snat_reroute', 'ignore_tunneled'])
+/** Settings of other forwarding methods or defences: 0, or any value that no covered one reads. */
+const withoutEffect = new Set(['snat_reroute', 'ignore_tunneled'])
 
 const numbers = {
   conn_reuse_mode: 'connReuseMode',

@@ -11,6 +11,10 @@ export const directorMac = {
 export const clientMac: Buffer = Buffer.from('020000000c01', 'hex')
 
 const serverMtu = 1500
+const clientMtu = 9000
+
+/** The director's own address on the servers' side. */
+const serverSideAddress = { 4: '10.1.0.1', 6: '2001:db8:1::1' } as const
 
 /** A director with the recorded lab's settings: no limit on ICMP errors. */
 export function labDirector(): OfflineDirector {
@@ -29,7 +33,17 @@ export function addNeighbour(director: OfflineDirector, address: string): void {
     mtu: serverMtu,
     source: colons(directorMac.server.toString('hex')),
     destination: colons(destination),
-    local: octets.length === 4 ? '10.1.0.1' : '2001:db8:1::1',
+    local: serverSideAddress[octets.length === 4 ? 4 : 6],
+  })
+}
+
+/** Gives a client the route the lab gave all of them: by way of the router on the client side. */
+export function addClient(director: OfflineDirector, address: string): void {
+  director.setHop(address, {
+    interface: interfaces.client,
+    mtu: clientMtu,
+    source: colons(directorMac.client.toString('hex')),
+    destination: colons(clientMac.toString('hex')),
   })
 }
 

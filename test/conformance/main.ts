@@ -93,7 +93,7 @@ function replayPlacements(recording: Recording, flowsets: FlowSets, only: string
 }
 
 /** A case that throws is a case that fails. */
-function guarded(replay: () => string[]): string[] {
+function guarded(replay: () => readonly string[]): readonly string[] {
   try {
     return replay()
   } catch (error) {

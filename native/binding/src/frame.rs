@@ -38,11 +38,11 @@ pub struct BindingSegmentation {
 #[napi(object, object_from_js = false)]
 #[expect(missing_debug_implementations, reason = "a Buffer has no Debug")]
 pub struct BindingResult {
-    /// `forward`, `hold`, `reply`, `pass` or `drop`.
+    /// `forward`, `return`, `hold`, `reply`, `pass` or `drop`.
     pub verdict: &'static str,
     /// Why, for `reply`, `pass` and `drop`.
     pub reason: Option<&'static str>,
-    /// The server, for `forward`.
+    /// The server, for `forward` and `return`.
     pub server: Option<BindingServerPlace>,
     /// What leaves.
     pub frames: Vec<BindingOutgoingFrame>,

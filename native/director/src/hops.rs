@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use engine::frame::InterfaceId;
+use engine::frame::{FrameMeta, InterfaceId};
 use engine::hop::{Hop, Hops, NextHop, ServerId};
 use wire::ethernet::MacAddress;
 
@@ -30,7 +30,7 @@ impl HopTable {
         self.hops[index] = hop;
     }
 
-    /// States the director's own address on the way to `server`, for tunnels to it.
+    /// States the director's own address on the way to `server`.
     pub fn set_source(&mut self, server: ServerId, source: Option<IpAddr>) {
         let index = index(server);
         if index >= self.sources.len() {
@@ -55,6 +55,10 @@ impl Hops for HopTable {
 
     fn source(&self, server: ServerId) -> Option<IpAddr> {
         self.sources.get(index(server)).copied().flatten()
+    }
+
+    fn client_hop(&self, _client: IpAddr, _meta: &FrameMeta) -> Hop {
+        Hop::Unreachable
     }
 }
 
@@ -95,7 +99,7 @@ pub fn assumed(address: IpAddr) -> NextHop {
     }
 }
 
-/// The director's own address made up for tunnels to `server`, where nothing else is stated: the
+/// The director's own address made up for the way to `server`, where nothing else is stated: the
 /// IPv4 dummy address (RFC 7600), and one of the IPv6 discard prefix (RFC 6666).
 #[must_use]
 pub const fn assumed_source(server: IpAddr) -> IpAddr {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use engine::command::{Command, Issue, ServiceKey};
 use engine::configuration::Configuration;
 use engine::frame::{FrameMeta, Outputs};
-use engine::hop::{Egress, Hop};
+use engine::hop::{Egress, Hop, Hops, ServerId};
 use engine::snapshot::{ConnectionFilter, ConnectionPage, Explanation, Flow, Statistics, Version};
 use engine::time::Instant;
 use engine::verdict::Verdict;
@@ -23,7 +23,7 @@ use crate::configured::{self, ServerPlace};
 use crate::event::Event;
 use crate::forget::Forgetting;
 use crate::hops::{self, HopTable};
-use crate::pending::{Pending, PendingLimits};
+use crate::pending::{Pending, PendingLimits, Whom};
 use crate::port::{Offload, Outgoing, part};
 
 pub use replay::ReplayError;
@@ -41,12 +41,12 @@ pub struct OfflineOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OfflineResult {
-    /// `forward`, `reply`, `pass` or `drop`.
+    /// `forward`, `return`, `reply`, `pass` or `drop`.
     pub verdict: &'static str,
-    /// Why, for all but `forward`: the name its counter has.
+    /// Why, for all but `forward` and `return`: the name its counter has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// The real server the packet went to.
+    /// The real server the packet went to, or, for `return`, came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerPlace>,
     /// The frames that leave, in order.
@@ -74,9 +74,7 @@ pub struct OfflineDirector {
     engine: Engine,
     configuration: Arc<Configuration>,
     now: Instant,
-    hops: HopTable,
-    stated: HashMap<IpAddr, Hop>,
-    sources: HashMap<IpAddr, IpAddr>,
+    hops: StatedHops,
     outputs: Outputs,
     pending: Pending,
     released: Vec<OfflineFrame>,
@@ -94,9 +92,7 @@ impl OfflineDirector {
             engine,
             configuration,
             now: Instant::ZERO,
-            hops: HopTable::new(),
-            stated: HashMap::new(),
-            sources: HashMap::new(),
+            hops: StatedHops::default(),
             outputs: Outputs::default(),
             pending: Pending::new(PendingLimits::default()),
             released: Vec::new(),
@@ -127,7 +123,9 @@ impl OfflineDirector {
         let mut outputs = std::mem::take(&mut self.outputs);
         let verdict = self.engine.process(&mut octets, meta, self.now, &self.hops, &mut outputs);
         let mut result = self.describe(verdict);
-        if let Verdict::Forward { egress, length, .. } = verdict {
+        if let Verdict::Forward { egress, length, .. } | Verdict::Return { egress, length, .. } =
+            verdict
+        {
             octets.truncate(usize::try_from(length).unwrap_or(usize::MAX));
             self.put_out(&mut result, &octets, egress, meta.vlan);
         } else if let Verdict::Encapsulate { egress, from, end, .. } = verdict {
@@ -175,17 +173,17 @@ impl OfflineDirector {
         }
     }
 
-    /// States the way to the servers at `address`, in place of the one that is assumed
+    /// States the way to the servers, or back to the client, at `address`, in place of the one that is assumed
     /// ([`hops::assumed`]). Frames that waited for it are in [`Self::take_released`].
     pub fn set_hop(&mut self, address: IpAddr, hop: Hop) {
-        self.stated.insert(address, hop);
+        self.hops.stated.insert(address, hop);
         self.build_hops();
     }
 
-    /// States the director's own address for tunnels to the servers at `address`, in place of the
-    /// one that is assumed ([`hops::assumed_source`]). One of the other family leads nowhere.
+    /// States the director's own address on the way to the servers at `address`, in place of the one
+    /// that is assumed ([`hops::assumed_source`]). One of the other family leads nowhere.
     pub fn set_source(&mut self, address: IpAddr, source: IpAddr) {
-        self.sources.insert(address, source);
+        self.hops.sources.insert(address, source);
         self.build_hops();
     }
 
@@ -233,6 +231,9 @@ impl OfflineDirector {
             | Verdict::Encapsulate { server, .. }
             | Verdict::ForwardFragments { server } => ("forward", None, Some(server)),
             Verdict::Hold => ("hold", None, None),
+            Verdict::Return { server, .. } | Verdict::ReturnFragments { server } => {
+                ("return", None, Some(server))
+            }
             Verdict::Reply(reason) => ("reply", Some(reason.name()), None),
             Verdict::Pass(reason) => ("pass", Some(reason.name()), None),
             Verdict::Drop(reason) => ("drop", Some(reason.name()), None),
@@ -248,33 +249,79 @@ impl OfflineDirector {
         egress: Egress,
         vlan: Option<u16>,
     ) {
-        match egress {
+        let whom = match egress {
             Egress::Interface(interface) => {
                 let frame = octets.to_vec();
                 result.frames.push(OfflineFrame { frame, interface: interface.0, vlan });
+                return;
             }
-            Egress::Neighbour(server) => {
-                result.waiting = true;
-                self.pending.push(server, octets, vlan, Offload::default(), self.now);
-            }
-        }
+            Egress::Neighbour(server) => Whom::Server(server),
+            Egress::Client(client) => Whom::Client(client),
+        };
+        result.waiting = true;
+        self.pending.push(whom, octets, vlan, Offload::default(), self.now);
     }
 
     fn build_hops(&mut self) {
-        let Self { hops, stated, sources, configuration, pending, released, .. } = self;
-        let hop = |address: IpAddr| {
-            stated.get(&address).copied().unwrap_or_else(|| Hop::Ready(hops::assumed(address)))
-        };
-        *hops = HopTable::new();
-        for (server, address) in configured::servers(configuration) {
-            let source = sources.get(&address).copied();
-            hops.set(server, hop(address));
-            hops.set_source(server, Some(source.unwrap_or_else(|| hops::assumed_source(address))));
+        let Self { hops, configuration, pending, released, .. } = self;
+        hops.state(configured::servers(configuration));
+        pending.release(
+            |whom| hops.way(whom),
+            |frame| {
+                let Outgoing { interface, octets, vlan, .. } = frame;
+                released.push(OfflineFrame {
+                    frame: octets.to_vec(),
+                    interface: interface.0,
+                    vlan,
+                });
+            },
+        );
+    }
+}
+
+/// The ways of a director without a network: what was stated, and for the rest what is assumed.
+#[derive(Debug, Default)]
+struct StatedHops {
+    table: HopTable,
+    stated: HashMap<IpAddr, Hop>,
+    sources: HashMap<IpAddr, IpAddr>,
+}
+
+impl StatedHops {
+    fn state(&mut self, servers: impl Iterator<Item = (ServerId, IpAddr)>) {
+        let mut table = HopTable::new();
+        for (server, address) in servers {
+            let source = self.sources.get(&address).copied();
+            table.set(server, self.to(address));
+            table.set_source(server, Some(source.unwrap_or_else(|| hops::assumed_source(address))));
         }
-        pending.release(hops, |frame| {
-            let Outgoing { interface, octets, vlan, .. } = frame;
-            released.push(OfflineFrame { frame: octets.to_vec(), interface: interface.0, vlan });
-        });
+        self.table = table;
+    }
+
+    fn to(&self, address: IpAddr) -> Hop {
+        let stated = self.stated.get(&address).copied();
+        stated.unwrap_or_else(|| Hop::Ready(hops::assumed(address)))
+    }
+
+    fn way(&self, whom: Whom) -> Hop {
+        match whom {
+            Whom::Server(server) => self.table.hop(server),
+            Whom::Client(client) => self.to(client),
+        }
+    }
+}
+
+impl Hops for StatedHops {
+    fn hop(&self, server: ServerId) -> Hop {
+        self.table.hop(server)
+    }
+
+    fn source(&self, server: ServerId) -> Option<IpAddr> {
+        self.table.source(server)
+    }
+
+    fn client_hop(&self, client: IpAddr, _meta: &FrameMeta) -> Hop {
+        self.to(client)
     }
 }
 

@@ -2,22 +2,23 @@
 //! direction, and every frame that does not get out is counted.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use engine::frame::InterfaceId;
-use engine::hop::{Hop, Hops, NextHop, ServerId};
+use engine::hop::{Hop, NextHop, ServerId};
 use engine::snapshot::Counter;
 use engine::time::Instant;
 use serde::Serialize;
 use wire::ethernet;
 
-use crate::hops::{HopTable, index};
+use crate::hops::index;
 use crate::port::{Offload, Outgoing};
 
 /// Bounds of the waiting room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PendingLimits {
-    /// Frames waiting for one server. Default 64.
+    /// Frames waiting for one server, or for one client. Default 64.
     pub frames_per_server: u16,
     /// Frames waiting in all. Default 1024.
     pub frames: usize,
@@ -64,9 +65,18 @@ impl PendingCounters {
     }
 }
 
+/// Whose neighbour a frame waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A real server's.
+    Server(ServerId),
+    /// A client's: the frame is a reply.
+    Client(IpAddr),
+}
+
 #[derive(Debug)]
 struct Waiting {
-    server: ServerId,
+    whom: Whom,
     until: Instant,
     octets: Vec<u8>,
     vlan: Option<u16>,
@@ -101,34 +111,29 @@ impl Pending {
         }
     }
 
-    /// Keeps a copy of a frame for `server`, or drops and counts it.
+    /// Keeps a copy of a frame for `whom`, or drops and counts it.
     pub fn push(
         &mut self,
-        server: ServerId,
+        whom: Whom,
         octets: &[u8],
         vlan: Option<u16>,
         offload: Offload,
         now: Instant,
     ) {
-        self.push_parts(server, [&[], octets], vlan, offload, now);
+        self.push_parts(whom, [&[], octets], vlan, offload, now);
     }
 
     /// As [`Self::push`], of a frame that lies in two parts.
     pub fn push_parts(
         &mut self,
-        server: ServerId,
+        whom: Whom,
         parts: [&[u8]; 2],
         vlan: Option<u16>,
         offload: Offload,
         now: Instant,
     ) {
         let octets: usize = parts.iter().map(|part| part.len()).sum();
-        let place = index(server);
-        if place >= self.per_server.len() {
-            self.per_server.resize(place + 1, 0);
-        }
-        let waiting_for_server = self.per_server.get(place).copied().unwrap_or_default();
-        if waiting_for_server >= self.limits.frames_per_server
+        if self.waiting_for(whom) >= self.limits.frames_per_server
             || self.waiting.len() >= self.limits.frames
             || self.octets + octets > self.limits.octets
         {
@@ -137,22 +142,26 @@ impl Pending {
         }
         self.counters.queued.0 += 1;
         self.octets += octets;
-        if let Some(count) = self.per_server.get_mut(place) {
-            *count += 1;
+        if let Whom::Server(server) = whom {
+            let place = index(server);
+            if place >= self.per_server.len() {
+                self.per_server.resize(place + 1, 0);
+            }
+            self.per_server[place] += 1;
         }
         let mut copy = self.spare.pop().unwrap_or_default();
         copy.clear();
         parts.iter().for_each(|part| copy.extend_from_slice(part));
         let until = now + self.limits.patience;
-        self.waiting.push_back(Waiting { server, until, octets: copy, vlan, offload });
+        self.waiting.push_back(Waiting { whom, until, octets: copy, vlan, offload });
     }
 
-    /// Lets go what `hops` has an answer for: frames to ready servers are handed to `send` with
-    /// their addresses filled in, frames to servers that cannot be reached are dropped and counted.
-    pub fn release(&mut self, hops: &HopTable, mut send: impl FnMut(Outgoing<'_>)) {
+    /// Lets go what `way` has an answer for: frames with a way that is ready are handed to `send`
+    /// with their addresses filled in, those without any are dropped and counted.
+    pub fn release(&mut self, way: impl Fn(Whom) -> Hop, mut send: impl FnMut(Outgoing<'_>)) {
         for _ in 0..self.waiting.len() {
             let Some(mut frame) = self.waiting.pop_front() else { return };
-            match hops.hop(frame.server) {
+            match way(frame.whom) {
                 Hop::Resolving { .. } => {
                     self.waiting.push_back(frame);
                     continue;
@@ -190,9 +199,22 @@ impl Pending {
         PendingCounters { waiting, ..self.counters }
     }
 
+    /// Frames waiting for one. Clients are so many that nothing is kept of each; but few wait.
+    fn waiting_for(&self, whom: Whom) -> u16 {
+        match whom {
+            Whom::Server(server) => self.per_server.get(index(server)).copied().unwrap_or(0),
+            Whom::Client(_) => {
+                let count = self.waiting.iter().filter(|frame| frame.whom == whom).count();
+                u16::try_from(count).unwrap_or(u16::MAX)
+            }
+        }
+    }
+
     fn retire(&mut self, frame: Waiting) {
         self.octets -= frame.octets.len();
-        if let Some(count) = self.per_server.get_mut(index(frame.server)) {
+        if let Whom::Server(server) = frame.whom
+            && let Some(count) = self.per_server.get_mut(index(server))
+        {
             *count -= 1;
         }
         // Buffers of super-frames are not kept: 64 of them would be 4 MiB that nobody needs.
@@ -216,6 +238,8 @@ fn outgoing(frame: &Waiting, interface: InterfaceId) -> Outgoing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hops::HopTable;
+    use engine::hop::Hops;
     use wire::ethernet::MacAddress;
 
     const PLAIN: Offload = Offload { checksum: None, segmentation: None };
@@ -231,7 +255,11 @@ mod tests {
 
     fn released(pending: &mut Pending, hops: &HopTable) -> Vec<(InterfaceId, Vec<u8>)> {
         let mut sent = Vec::new();
-        pending.release(hops, |frame| sent.push((frame.interface, frame.octets.to_vec())));
+        let way = |whom| match whom {
+            Whom::Server(server) => hops.hop(server),
+            Whom::Client(_) => Hop::Unreachable,
+        };
+        pending.release(way, |frame| sent.push((frame.interface, frame.octets.to_vec())));
         sent
     }
 
@@ -241,7 +269,7 @@ mod tests {
         for last in [1, 2] {
             let mut frame = [0; 60];
             frame[59] = last;
-            pending.push(ServerId(1), &frame, None, PLAIN, Instant::ZERO);
+            pending.push(Whom::Server(ServerId(1)), &frame, None, PLAIN, Instant::ZERO);
         }
         let resolving = HopTable::from_iter([(ServerId(1), Hop::Resolving { mtu: 1500 })]);
         assert_eq!(released(&mut pending, &resolving), []);
@@ -262,7 +290,13 @@ mod tests {
             PendingLimits { frames_per_server: 2, frames: 3, octets: 200, ..Default::default() };
         let mut pending = Pending::new(limits);
         let push = |pending: &mut Pending, server, length| {
-            pending.push(ServerId(server), &vec![0; length], None, PLAIN, Instant::ZERO);
+            pending.push(
+                Whom::Server(ServerId(server)),
+                &vec![0; length],
+                None,
+                PLAIN,
+                Instant::ZERO,
+            );
             (pending.counters().waiting.0, pending.counters().full.0)
         };
         assert_eq!(push(&mut pending, 0, 60), (1, 0));
@@ -277,8 +311,8 @@ mod tests {
     fn what_waits_too_long_or_for_nothing_is_dropped_and_counted() {
         let mut pending = Pending::new(PendingLimits::default());
         assert_eq!(pending.poll_timeout(), None);
-        pending.push(ServerId(0), &[0; 60], None, PLAIN, Instant::ZERO);
-        pending.push(ServerId(1), &[0; 60], None, PLAIN, Instant::from_millis(10));
+        pending.push(Whom::Server(ServerId(0)), &[0; 60], None, PLAIN, Instant::ZERO);
+        pending.push(Whom::Server(ServerId(1)), &[0; 60], None, PLAIN, Instant::from_millis(10));
         assert_eq!(pending.poll_timeout(), Some(Instant::from_millis(3000)));
         pending.handle_timeout(Instant::from_millis(3000));
         assert_eq!((pending.counters().expired, pending.counters().waiting.0), (Counter(1), 1));
@@ -287,7 +321,7 @@ mod tests {
         assert_eq!((counters.unreachable, counters.waiting), (Counter(1), Counter(0)));
         // The room is whole again: nothing of the dropped frames is still counted in.
         for _ in 0..64 {
-            pending.push(ServerId(1), &[0; 60], None, PLAIN, Instant::ZERO);
+            pending.push(Whom::Server(ServerId(1)), &[0; 60], None, PLAIN, Instant::ZERO);
         }
         assert_eq!(pending.counters().full, Counter(0));
     }

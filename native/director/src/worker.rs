@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use engine::configuration::Configuration;
 use engine::frame::{InterfaceId, Outputs, Prefix};
-use engine::hop::Egress;
+use engine::hop::{Egress, Hop, Hops};
 use engine::time::Instant;
 use engine::verdict::Verdict;
 use engine::{Engine, Limits};
@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::events::EventSender;
 use crate::fast_path::FastFlows;
 use crate::hops::HopTable;
-use crate::pending::{Pending, PendingLimits};
+use crate::pending::{Pending, PendingLimits, Whom};
 use crate::port::{Disposition, Offload, Outgoing, PacketPort, Received, part};
 use crate::query::{Query, WorkerStatistics};
 
@@ -179,7 +179,11 @@ impl<P: PacketPort> Worker<P> {
                     Some(Outgoing { interface, octets, vlan: frame.vlan, offload })
                 }
                 Egress::Neighbour(server) => {
-                    pending.push(server, octets, frame.vlan, offload, now);
+                    pending.push(Whom::Server(server), octets, frame.vlan, offload, now);
+                    None
+                }
+                Egress::Client(client) => {
+                    pending.push(Whom::Client(client), octets, frame.vlan, offload, now);
                     None
                 }
             }
@@ -259,7 +263,11 @@ impl<P: PacketPort> Worker<P> {
         self.port.prepare(hops.interfaces());
         self.hops = hops;
         let Self { port, pending, hops, .. } = self;
-        pending.release(hops, |frame| port.send(std::iter::once(frame)));
+        let way = |whom| match whom {
+            Whom::Server(server) => hops.hop(server),
+            Whom::Client(_) => Hop::Unreachable,
+        };
+        pending.release(way, |frame| port.send(std::iter::once(frame)));
     }
 
     fn answer(&mut self, question: crate::query::Question) {
@@ -283,28 +291,41 @@ fn dispose(
     pending: &mut Pending,
     now: Instant,
 ) -> Disposition {
+    let (meta, offload) = (&frame.meta, frame.offload);
     match verdict {
-        Verdict::Forward { egress: Egress::Interface(interface), length, .. } => {
-            Disposition::Send { interface, length }
+        Verdict::Forward { egress, length, .. } | Verdict::Return { egress, length, .. } => {
+            let whom = match whom(egress) {
+                Ok(whom) => whom,
+                Err(interface) => return Disposition::Send { interface, length },
+            };
+            pending.push(whom, part(frame.octets, 0, length), meta.vlan, offload, now);
         }
-        Verdict::Forward { egress: Egress::Neighbour(server), length, .. } => {
-            let octets = part(frame.octets, 0, length);
-            pending.push(server, octets, frame.meta.vlan, frame.offload, now);
-            Disposition::Done
-        }
-        Verdict::Encapsulate { egress: Egress::Interface(interface), from, end, .. } => {
-            Disposition::SendBehind { interface, prefix: *prefix, from, end }
-        }
-        Verdict::Encapsulate { egress: Egress::Neighbour(server), from, end, .. } => {
+        Verdict::Encapsulate { egress, from, end, .. } => {
+            let whom = match whom(egress) {
+                Ok(whom) => whom,
+                Err(interface) => {
+                    return Disposition::SendBehind { interface, prefix: *prefix, from, end };
+                }
+            };
             let parts = [prefix.octets(), part(frame.octets, from, end)];
-            pending.push_parts(server, parts, frame.meta.vlan, Offload::default(), now);
-            Disposition::Done
+            pending.push_parts(whom, parts, meta.vlan, Offload::default(), now);
         }
         Verdict::ForwardFragments { .. }
+        | Verdict::ReturnFragments { .. }
         | Verdict::Hold
         | Verdict::Reply(_)
         | Verdict::Pass(_)
-        | Verdict::Drop(_) => Disposition::Done,
+        | Verdict::Drop(_) => {}
+    }
+    Disposition::Done
+}
+
+/// The interface a frame leaves by; as the error, if none is known yet, whom it waits for.
+const fn whom(egress: Egress) -> Result<Whom, InterfaceId> {
+    match egress {
+        Egress::Interface(interface) => Err(interface),
+        Egress::Neighbour(server) => Ok(Whom::Server(server)),
+        Egress::Client(client) => Ok(Whom::Client(client)),
     }
 }
 

@@ -208,7 +208,7 @@ pub struct ServiceSpec {
 pub struct ServerKey {
     /// Address.
     pub address: IpAddr,
-    /// Port; the service's port when absent. Direct routing and tunnels always use the service's.
+    /// Port; the service's port when absent. Only masquerading can use another than that.
     #[cfg_attr(feature = "serde", serde(default))]
     pub port: Option<u16>,
 }
@@ -223,6 +223,9 @@ pub enum ForwardingMethod {
     DirectRouting,
     /// The packet as it is inside a packet to the server (IPVS: Tunnel, `-i`).
     Tunnelling,
+    /// The packet with the server's address and port in place of the virtual ones, and its replies
+    /// the other way round; they must pass the director (IPVS: Masq, `-m`).
+    Masquerading,
 }
 
 /// Everything that can be said about a real server.
@@ -307,6 +310,9 @@ pub struct SettingsPatch {
     pub conn_reuse_mode: Option<u8>,
     /// Let tunnels respect "don't fragment" and tell senders what fits (`pmtu_disc`).
     pub pmtu_disc: Option<bool>,
+    /// Answer packets of masqueraded servers that belong to no connection with "port unreachable"
+    /// (`nat_icmp_send`).
+    pub nat_icmp_send: Option<bool>,
     /// Seconds an established TCP connection may idle, 1..=2678400 (`ipvsadm --set`).
     pub tcp_timeout_seconds: Option<u32>,
     /// Seconds a TCP connection stays in FIN_WAIT, 1..=2678400 (`ipvsadm --set`).

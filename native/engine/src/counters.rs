@@ -10,6 +10,7 @@ use crate::verdict::{DropReason, PassReason, ReplyReason, Verdict};
 pub(crate) struct VerdictCounters {
     forwarded: u64,
     held: u64,
+    returned: u64,
     passed: [u64; PassReason::ALL.len()],
     dropped: [u64; DropReason::ALL.len()],
     replied: [u64; ReplyReason::ALL.len()],
@@ -20,6 +21,7 @@ impl VerdictCounters {
         Self {
             forwarded: 0,
             held: 0,
+            returned: 0,
             passed: [0; PassReason::ALL.len()],
             dropped: [0; DropReason::ALL.len()],
             replied: [0; ReplyReason::ALL.len()],
@@ -33,6 +35,7 @@ impl VerdictCounters {
             | Verdict::Encapsulate { .. }
             | Verdict::ForwardFragments { .. } => Some(&mut self.forwarded),
             Verdict::Hold => Some(&mut self.held),
+            Verdict::Return { .. } | Verdict::ReturnFragments { .. } => Some(&mut self.returned),
             Verdict::Reply(reason) => self.replied.get_mut(reason as usize),
             Verdict::Pass(reason) => self.passed.get_mut(reason as usize),
             Verdict::Drop(reason) => self.dropped.get_mut(reason as usize),
@@ -55,6 +58,10 @@ impl VerdictCounters {
         Counter(self.held)
     }
 
+    pub(crate) const fn returned(&self) -> Counter {
+        Counter(self.returned)
+    }
+
     pub(crate) fn passed(&self) -> Vec<NamedCounter> {
         named(PassReason::ALL.iter().map(|reason| reason.name()), &self.passed)
     }
@@ -74,6 +81,12 @@ pub(crate) fn named(
     counts: &[u64],
 ) -> Vec<NamedCounter> {
     names.zip(counts).map(|(name, &count)| NamedCounter { name, count: Counter(count) }).collect()
+}
+
+/// Counts one packet of `octets` octets from a server.
+pub(crate) const fn count_out(traffic: &mut Traffic, octets: u64) {
+    traffic.out_packets.0 += 1;
+    traffic.out_octets.0 += octets;
 }
 
 /// Counts one packet of `octets` octets from a client.

@@ -1,10 +1,11 @@
-//! Where frames leave: the routes and neighbours of the real servers, kept by the caller.
+//! Where frames leave: the routes and neighbours of the real servers and of the clients, kept by the
+//! caller.
 
 use core::net::IpAddr;
 
 use wire::ethernet::MacAddress;
 
-use crate::frame::InterfaceId;
+use crate::frame::{FrameMeta, InterfaceId};
 
 /// Number of a real server of one service, for as long as anything remembers it. Dense: usable as
 /// an index.
@@ -59,8 +60,12 @@ pub trait Hops {
     fn hop(&self, server: ServerId) -> Hop;
 
     /// The director's own address on the way to `server`, of the family of the server's address:
-    /// where a tunnel to it begins. None where there is none. Asked for tunnelled frames only.
+    /// where a tunnel to it begins, and what an ICMP error to it comes from. None where there is none.
     fn source(&self, server: ServerId) -> Option<IpAddr>;
+
+    /// The way back to a client, for a server's reply that came in as `meta` says. Asked for
+    /// masqueraded replies only.
+    fn client_hop(&self, client: IpAddr, meta: &FrameMeta) -> Hop;
 }
 
 /// Where a frame leaves.
@@ -70,4 +75,6 @@ pub enum Egress {
     Interface(InterfaceId),
     /// Not yet: it waits for the neighbour of this server; the caller fills in the addresses.
     Neighbour(ServerId),
+    /// Not yet: it waits for the way back to this client; the caller fills in the addresses.
+    Client(IpAddr),
 }

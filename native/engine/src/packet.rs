@@ -95,6 +95,11 @@ impl Packet<'_> {
         self.meta.vlan.unwrap_or_else(in_frame) & IDENTIFIER
     }
 
+    /// Whether an IPv4 packet may be cut into fragments on its way.
+    pub(crate) const fn may_be_cut(&self) -> bool {
+        self.is_ipv4() && !self.ip.dont_fragment && self.meta.segmentation.is_none()
+    }
+
     pub(crate) const fn is_ipv4(&self) -> bool {
         self.ip.source.is_ipv4()
     }

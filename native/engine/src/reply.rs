@@ -28,6 +28,9 @@ pub(crate) enum Answer {
     },
     /// Host or address unreachable.
     Unreachable,
+    /// Port unreachable, to a masqueraded server: there is no such connection (IPVS,
+    /// `nat_icmp_send`).
+    NoConnection,
 }
 
 impl Answer {
@@ -37,6 +40,7 @@ impl Answer {
             Self::HopLimit => ReplyReason::HopLimit,
             Self::TooBig { .. } => ReplyReason::TooBig,
             Self::Unreachable => ReplyReason::Unreachable,
+            Self::NoConnection => ReplyReason::NoConnection,
         }
     }
 
@@ -44,6 +48,7 @@ impl Answer {
     const fn drop_reason(self) -> DropReason {
         match self {
             Self::NoServer => DropReason::NoServer,
+            Self::NoConnection => DropReason::NoConnection,
             Self::HopLimit => DropReason::HopLimit,
             Self::TooBig { .. } => DropReason::TooBig,
             Self::Unreachable => DropReason::Unreachable,
@@ -54,7 +59,9 @@ impl Answer {
     fn ipv4(self) -> (u8, u8, u32) {
         use icmpv4::{code, kind};
         match self {
-            Self::NoServer => (kind::DESTINATION_UNREACHABLE, code::PORT_UNREACHABLE, 0),
+            Self::NoServer | Self::NoConnection => {
+                (kind::DESTINATION_UNREACHABLE, code::PORT_UNREACHABLE, 0)
+            }
             Self::HopLimit => (kind::TIME_EXCEEDED, 0, 0),
             Self::TooBig { mtu } => (
                 kind::DESTINATION_UNREACHABLE,
@@ -69,7 +76,9 @@ impl Answer {
     const fn ipv6(self) -> (u8, u8, u32) {
         use icmpv6::{code, kind};
         match self {
-            Self::NoServer => (kind::DESTINATION_UNREACHABLE, code::PORT_UNREACHABLE, 0),
+            Self::NoServer | Self::NoConnection => {
+                (kind::DESTINATION_UNREACHABLE, code::PORT_UNREACHABLE, 0)
+            }
             Self::HopLimit => (kind::TIME_EXCEEDED, 0, 0),
             Self::TooBig { mtu } => (kind::PACKET_TOO_BIG, 0, mtu),
             Self::Unreachable => (kind::DESTINATION_UNREACHABLE, code::ADDRESS_UNREACHABLE, 0),
@@ -77,9 +86,10 @@ impl Answer {
     }
 }
 
-/// Answers `packet` with an ICMP error from the virtual address, back the way it came.
+/// Answers `packet` with an ICMP error from `source`, back the way it came.
 pub(crate) fn icmp_error(
     packet: &Packet<'_>,
+    source: IpAddr,
     answer: Answer,
     answers: &mut Answers<'_>,
 ) -> Verdict {
@@ -90,7 +100,7 @@ pub(crate) fn icmp_error(
     if !answers.limit.take(answers.now) {
         return Verdict::Drop(DropReason::IcmpRateLimit);
     }
-    let made = match (packet.ip.destination, packet.ip.source) {
+    let made = match (source, packet.ip.source) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             let (kind, code, rest_of_header) = answer.ipv4();
             let error = Relayed { kind, code, rest_of_header, quoted: packet.octets() };

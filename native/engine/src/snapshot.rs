@@ -164,6 +164,8 @@ pub struct Statistics {
     pub forwarded: Counter,
     /// Fragments kept until the others of their packet came.
     pub held: Counter,
+    /// Replies of masqueraded servers that went back to clients.
+    pub returned: Counter,
     /// Frames left to the host, by reason.
     pub passed: Vec<NamedCounter>,
     /// Frames dropped, by reason.

@@ -45,6 +45,8 @@ reasons! {
         TcpNotFirst => "tcp-not-first",
         /// An SCTP packet that may not create an association (no INIT and not sloppy, or ABORT).
         SctpNotFirst => "sctp-not-first",
+        /// From a real server, and of no connection: routed on as it is.
+        FromServer => "from-server",
         /// Source port 20: FTP data is never scheduled.
         FtpData => "ftp-data",
         /// A fragment of a packet that is neither to a virtual address nor from a server.
@@ -77,7 +79,7 @@ reasons! {
         TruncatedTransport => "truncated-transport",
         /// The connection's real server was removed.
         ServerRemoved => "server-removed",
-        /// The way to the real server is not known and its waiting room is not available.
+        /// The way to the real server, or back to the client, is not known and its waiting room is not available.
         Unreachable => "unreachable",
         /// The real server's address belongs to the director itself.
         ServerIsLocal => "server-is-local",
@@ -87,9 +89,11 @@ reasons! {
         TableFull => "table-full",
         /// IPv6 hop-by-hop options: direct routing does not carry them (as in the kernel).
         HopByHop => "hop-by-hop",
+        /// An ICMP error that would have to be rewritten, and whose checksum is wrong.
+        BadIcmpChecksum => "bad-icmp-checksum",
         /// The packet expired at the director and an ICMP error may not answer it.
         HopLimit => "hop-limit",
-        /// The packet is too big for the way to the server and an ICMP error may not answer it.
+        /// The packet is too big for its way and an ICMP error may not answer it.
         TooBig => "too-big",
         /// No real server, and an ICMP error may not answer the packet.
         NoServer => "no-server",
@@ -109,6 +113,8 @@ reasons! {
         TunnelMtu => "tunnel-mtu",
         /// A frame for several segments that cannot be cut into them.
         BadSegmentation => "bad-segmentation",
+        /// From a masqueraded server, of no connection, and an ICMP error may not answer the packet.
+        NoConnection => "no-connection",
         /// ICMP errors are rate-limited and the limit was reached.
         IcmpRateLimit => "icmp-rate-limit",
     }
@@ -125,6 +131,9 @@ reasons! {
         TooBig => "too-big",
         /// An ICMP error about a packet the director wrapped: told on to the client.
         Relayed => "relayed",
+        /// From a masqueraded server, and of no connection of it (`nat_icmp_send`): port
+        /// unreachable.
+        NoConnection => "no-connection",
         /// No route or no neighbour: host (IPv4) or address (IPv6) unreachable.
         Unreachable => "unreachable",
         /// Who has the virtual address: answered for it (ARP or neighbour discovery).
@@ -159,6 +168,20 @@ pub enum Verdict {
     /// The packet goes to this server as the frames appended to the outputs (fragments, segments).
     ForwardFragments {
         /// The real server.
+        server: ServerId,
+    },
+    /// The frame, a reply of this server rewritten in place, goes back to the client.
+    Return {
+        /// The real server it came from.
+        server: ServerId,
+        /// Where the frame leaves.
+        egress: Egress,
+        /// Octets of the frame that go out, from its start (Ethernet padding is left behind).
+        length: u32,
+    },
+    /// The reply goes back to the client as the frames appended to the outputs (IPv4 fragments).
+    ReturnFragments {
+        /// The real server it came from.
         server: ServerId,
     },
     /// The director answered; the answer was appended to the outputs.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use engine::command::ForwardingMethod;
 use engine::connection::{
     Activity, Assignment, ConnectionEvent, ConnectionKey, ConnectionTable, Direction, Expired,
     Timeouts, UDP,
@@ -33,7 +34,11 @@ fn ipv6_client(number: u32) -> ConnectionKey {
 }
 
 fn direct(server: u32) -> Assignment {
-    Assignment { server: ServerId(server), server_port: 53, input_only: true }
+    Assignment {
+        server: ServerId(server),
+        server_port: 53,
+        forwarding: ForwardingMethod::DirectRouting,
+    }
 }
 
 /// Expires everything due, some entries at a time.

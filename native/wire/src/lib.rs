@@ -18,6 +18,7 @@ extern crate std;
 
 pub mod arp;
 pub mod checksum;
+pub mod crc32c;
 pub mod dissect;
 pub mod ethernet;
 mod field;
@@ -31,6 +32,7 @@ mod malformed;
 pub mod piece;
 pub mod protocol;
 pub mod quoted;
+pub mod rewrite;
 pub mod sctp;
 pub mod tcp;
 pub mod udp;

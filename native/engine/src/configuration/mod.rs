@@ -25,7 +25,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::command::{Protocol, ServiceKey};
+use crate::command::{ForwardingMethod, Protocol, ServiceKey};
 use crate::hop::ServerId;
 use crate::snapshot::Version;
 
@@ -162,6 +162,48 @@ impl Configuration {
             Slot::Removed(server) => Some(server),
             Slot::Free | Slot::Present { .. } => None,
         }
+    }
+
+    /// Address of the server with this number, configured or removed.
+    #[must_use]
+    pub fn server_address(&self, id: ServerId) -> Option<IpAddr> {
+        match self.server_by_id(id) {
+            Some((_, server)) => Some(server.address),
+            None => self.removed_server(id).map(|server| server.address),
+        }
+    }
+
+    /// Whether a real server has `address`.
+    #[must_use]
+    pub fn is_server_address(&self, address: IpAddr) -> bool {
+        self.directory.is_server(address)
+    }
+
+    /// A masqueraded server with this address and port whose service has this protocol, or takes
+    /// packets by mark. A search through all services if `address` is a server's.
+    #[must_use]
+    pub fn masqueraded_server(
+        &self,
+        protocol_number: u8,
+        address: IpAddr,
+        port: u16,
+    ) -> Option<ServerId> {
+        if !self.is_server_address(address) {
+            return None;
+        }
+        let has_protocol = |service: &Service| match service.key() {
+            ServiceKey::Address { protocol, .. } | ServiceKey::Range { protocol, .. } => {
+                protocol.number() == protocol_number
+            }
+            ServiceKey::Mark { .. } => true,
+        };
+        let servers = self.services().filter(|service| has_protocol(service));
+        let mut servers = servers.flat_map(|service| &service.servers);
+        let wanted = |server: &&Server| {
+            server.forwarding == ForwardingMethod::Masquerading
+                && (server.address, server.port) == (address, port)
+        };
+        servers.find(wanted).map(|server| server.id)
     }
 
     /// All servers that were removed and are still remembered, by number.

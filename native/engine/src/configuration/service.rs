@@ -114,18 +114,17 @@ pub(super) const fn virtual_address(key: &ServiceKey) -> Option<(Protocol, IpAdd
 
 /// The port a server is spoken to at; 0 keeps the packet's own.
 ///
-/// IPVS: direct routing and tunnels leave ports alone, so whatever was asked for becomes the service's port;
-/// a service by mark has none, and there the given port is kept.
+/// IPVS: direct routing and tunnels leave ports alone, so whatever was asked for becomes the service's
+/// port; a service by mark has none, and there the given port is kept. Masquerading can map ports.
 pub(super) fn server_port(
     service: &ServiceKey,
     forwarding: ForwardingMethod,
     asked: Option<u16>,
 ) -> u16 {
-    use ForwardingMethod::{DirectRouting, Tunnelling};
+    use ForwardingMethod::{DirectRouting, Masquerading, Tunnelling};
     match (service, forwarding) {
         (ServiceKey::Address { port, .. }, DirectRouting | Tunnelling) => *port,
-        (ServiceKey::Range { .. } | ServiceKey::Mark { .. }, DirectRouting | Tunnelling) => {
-            asked.unwrap_or(0)
-        }
+        (ServiceKey::Address { port, .. }, Masquerading) => asked.unwrap_or(*port),
+        (ServiceKey::Range { .. } | ServiceKey::Mark { .. }, _) => asked.unwrap_or(0),
     }
 }

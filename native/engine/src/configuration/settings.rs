@@ -22,6 +22,9 @@ pub struct Settings {
     pub conn_reuse_mode: u8,
     /// Let tunnels respect "don't fragment" and tell senders what fits (`pmtu_disc`); default yes.
     pub pmtu_disc: bool,
+    /// Answer packets of masqueraded servers that belong to no connection with "port unreachable"
+    /// (`nat_icmp_send`); default no.
+    pub nat_icmp_send: bool,
     /// Seconds an established TCP connection may idle; default 900.
     pub tcp_timeout_seconds: u32,
     /// Seconds a TCP connection stays in FIN_WAIT; default 120.
@@ -56,6 +59,7 @@ impl Default for Settings {
             expire_quiescent_template: false,
             conn_reuse_mode: 1,
             pmtu_disc: true,
+            nat_icmp_send: false,
             tcp_timeout_seconds: 900,
             tcp_fin_timeout_seconds: 120,
             udp_timeout_seconds: 300,
@@ -85,6 +89,7 @@ impl Settings {
             ),
             conn_reuse_mode: patch.conn_reuse_mode.unwrap_or(self.conn_reuse_mode),
             pmtu_disc: or(patch.pmtu_disc, self.pmtu_disc),
+            nat_icmp_send: or(patch.nat_icmp_send, self.nat_icmp_send),
             tcp_timeout_seconds: patch.tcp_timeout_seconds.unwrap_or(self.tcp_timeout_seconds),
             tcp_fin_timeout_seconds: patch
                 .tcp_fin_timeout_seconds

@@ -93,6 +93,7 @@ impl Fnv {
             .octet(match server.forwarding {
                 ForwardingMethod::DirectRouting => 1,
                 ForwardingMethod::Tunnelling => 2,
+                ForwardingMethod::Masquerading => 3,
             })
             .tunnel(server.tunnel)
             .word(server.upper_threshold)

@@ -2,11 +2,12 @@
 
 use core::num::NonZeroU32;
 
-use super::key::PackedKey;
+use super::key::{PackedKey, ReplyKey};
 use super::sctp_state::SctpState;
 use super::state::{self, SCTP, TCP};
 use super::tcp_state::TcpState;
 use super::tick::Tick;
+use crate::command::ForwardingMethod;
 use crate::hop::ServerId;
 
 /// Number of an entry, valid until the entry expires or is removed.
@@ -60,6 +61,9 @@ impl Flags {
     pub(super) const ASSURED: Self = Self(1 << 6);
     /// Its frames take the fast path.
     pub(super) const FAST: Self = Self(1 << 7);
+    /// The forwarding method, as a number; 0 is direct routing.
+    const METHOD_SHIFT: u32 = 8;
+    const METHOD: Self = Self(3 << Self::METHOD_SHIFT);
 
     /// What is compared on lookup: a disabled template equals no key.
     const IDENTITY: Self = Self(Self::IPV6.0 | Self::TEMPLATE.0 | Self::DISABLED.0);
@@ -70,6 +74,24 @@ impl Flags {
 
     pub(super) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+
+    /// The flags of a new connection with this forwarding method: with any but masquerading replies
+    /// go past the director, as far as is known (IPVS).
+    pub(super) const fn of_method(method: ForwardingMethod) -> Self {
+        match method {
+            ForwardingMethod::DirectRouting => Self::NO_OUTPUT,
+            ForwardingMethod::Masquerading => Self(1 << Self::METHOD_SHIFT),
+            ForwardingMethod::Tunnelling => Self(2 << Self::METHOD_SHIFT).with(Self::NO_OUTPUT),
+        }
+    }
+
+    const fn method(self) -> ForwardingMethod {
+        match (self.0 & Self::METHOD.0) >> Self::METHOD_SHIFT {
+            1 => ForwardingMethod::Masquerading,
+            2 => ForwardingMethod::Tunnelling,
+            _ => ForwardingMethod::DirectRouting,
+        }
     }
 
     pub(super) const fn has(self, other: Self) -> bool {
@@ -199,6 +221,19 @@ impl Entry {
         self.flags.has(Flags::FAST)
     }
 
+    /// How its packets reach the server: as the server's forwarding method was when the connection
+    /// was made (IPVS); of a template nothing.
+    #[must_use]
+    pub const fn forwarding(&self) -> ForwardingMethod {
+        self.flags.method()
+    }
+
+    /// Whether its packets are masqueraded.
+    #[must_use]
+    pub const fn is_masqueraded(&self) -> bool {
+        matches!(self.forwarding(), ForwardingMethod::Masquerading)
+    }
+
     /// The template this connection was made through.
     #[must_use]
     pub const fn controller(&self) -> Option<ConnectionId> {
@@ -258,6 +293,15 @@ impl Entry {
             && self.virtual_port == key.virtual_port
             && self.protocol == key.protocol
             && self.flags.0 & Flags::IDENTITY.0 == key.flags.0
+    }
+
+    /// Whether a reply with this key, whose client is `client`, may be one to it.
+    pub(super) fn answers(&self, key: &ReplyKey, client: u128, ipv6: bool) -> bool {
+        self.client == client
+            && self.client_port == key.client_port
+            && self.server_port == key.server_port
+            && self.protocol == key.protocol
+            && self.flags.has(Flags::IPV6) == ipv6
     }
 
     /// The key the entry was created with.

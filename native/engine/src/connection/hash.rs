@@ -20,6 +20,20 @@ impl KeyedHash {
         folded_multiply(self.of_address(key.client) ^ virtual_end, self.keys[2] ^ role)
     }
 
+    /// Of a connection as its server sees it, without the server's address.
+    pub(super) fn of_client(
+        &self,
+        client: u128,
+        client_port: u16,
+        server_port: u16,
+        protocol: u8,
+        ipv6: bool,
+    ) -> u64 {
+        let ports = u64::from(client_port) << 16 | u64::from(server_port);
+        let role = u64::from(protocol) << 48 | u64::from(ipv6) << 56;
+        folded_multiply(self.of_address(client) ^ ports, self.keys[2] ^ role)
+    }
+
     pub(super) fn of_address(&self, address: u128) -> u64 {
         let (high, low) = halves(address);
         folded_multiply(high ^ self.keys[0], low ^ self.keys[1])

@@ -45,6 +45,29 @@ impl ConnectionKey {
     }
 }
 
+/// What a packet from a server shows of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyKey {
+    /// Protocol number.
+    pub protocol: u8,
+    /// The client's address.
+    pub client: IpAddr,
+    /// The client's port.
+    pub client_port: u16,
+    /// The server's port.
+    pub server_port: u16,
+}
+
+impl ReplyKey {
+    /// The client's address as entries keep it, and whether it is an IPv6 one.
+    pub(super) fn client_bits(&self) -> (u128, bool) {
+        match self.client {
+            IpAddr::V4(address) => (u128::from(address.to_bits()), false),
+            IpAddr::V6(address) => (address.to_bits(), true),
+        }
+    }
+}
+
 /// A key as entries store it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PackedKey {

@@ -7,6 +7,7 @@ use super::state::{self, Activity, ConnectionEvent, Direction};
 use super::table::{ConnectionTable, TableFull};
 use super::tcp_state::TcpState;
 use super::timeouts::{MAX_TIMEOUT_SECONDS, NEW_CONNECTION_SECONDS, Timeouts};
+use crate::command::ForwardingMethod;
 use crate::hop::ServerId;
 use crate::time::Instant;
 
@@ -17,8 +18,8 @@ pub struct Assignment {
     pub server: ServerId,
     /// The port it is spoken to.
     pub server_port: u16,
-    /// Whether replies go past the director (IPVS: every method but masquerading).
-    pub input_only: bool,
+    /// How packets reach it. With every method but masquerading replies go past the director (IPVS).
+    pub forwarding: ForwardingMethod,
 }
 
 impl ConnectionTable {
@@ -43,11 +44,13 @@ impl ConnectionTable {
         assignment: Assignment,
         now: Instant,
     ) -> Result<ConnectionId, TableFull> {
-        let Assignment { server, server_port, input_only } = assignment;
-        let output = if input_only { Flags::NO_OUTPUT } else { Flags::NONE };
-        let flags = output.with(Flags::INACTIVE);
+        let Assignment { server, server_port, forwarding } = assignment;
+        let flags = Flags::of_method(forwarding).with(Flags::INACTIVE);
         let id =
             self.insert(key, Flags::NONE, |key| Entry::new(key, server, server_port, flags))?;
+        if forwarding == ForwardingMethod::Masquerading {
+            self.index_reply(id);
+        }
         self.start_timer(id, NEW_CONNECTION_SECONDS, now);
         Ok(id)
     }

@@ -10,6 +10,7 @@ mod expiry;
 mod hash;
 mod key;
 mod lifecycle;
+mod reverse;
 mod sctp_state;
 mod slot_set;
 mod state;
@@ -27,7 +28,7 @@ mod tests;
 
 pub use entry::{ConnectionId, Entry};
 pub use expiry::Expired;
-pub use key::ConnectionKey;
+pub use key::{ConnectionKey, ReplyKey};
 pub use lifecycle::Assignment;
 pub use sctp_state::{SctpEvent, SctpState};
 pub use state::{Activity, ConnectionEvent, Direction, SCTP, TCP, UDP};

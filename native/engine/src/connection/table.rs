@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::entry::{ConnectionId, Entry, Flags};
 use super::hash::KeyedHash;
 use super::key::{ConnectionKey, PackedKey, VirtualAddress};
+use super::reverse::ReverseIndex;
 use super::tick::{Tick, TickClock};
 use super::timer::Wheel;
 use super::virtual_addresses::VirtualAddresses;
@@ -40,7 +41,8 @@ impl core::error::Error for TableFull {}
 /// Connections and persistence templates, with their timers.
 ///
 /// All memory is reserved by [`ConnectionTable::new`] and touched only as entries come into use;
-/// nothing is allocated later. 64 octets an entry, and 4 to 8 for its share of the hash heads.
+/// nothing is allocated later. 64 octets an entry, and 4 to 8 for its share of the hash heads; 8 to
+/// 16 more for masqueraded ones, which are found from the server's side as well.
 ///
 /// Drive it like this: look an entry up with [`ConnectionTable::lookup`], or make one with
 /// [`ConnectionTable::create`]; give every packet to [`ConnectionTable::transition`]; call
@@ -50,11 +52,12 @@ pub struct ConnectionTable {
     pub(super) entries: Vec<Entry>,
     /// Links to the first entry of each chain; a power of two.
     heads: Vec<u32>,
-    hash: KeyedHash,
+    pub(super) hash: KeyedHash,
     free: Option<ConnectionId>,
     len: u32,
     limit: u32,
     virtual_addresses: VirtualAddresses,
+    pub(super) reverse: ReverseIndex,
     pub(super) wheel: Wheel,
     pub(super) clock: TickClock,
 }
@@ -76,6 +79,7 @@ impl ConnectionTable {
             len: 0,
             limit,
             virtual_addresses: VirtualAddresses::new(capacity, heads),
+            reverse: ReverseIndex::new(capacity),
             wheel: Wheel::new(),
             clock: TickClock::default(),
         }
@@ -206,6 +210,9 @@ impl ConnectionTable {
     /// Takes an entry, already out of the timer wheel, out of its chain and frees it.
     pub(super) fn release(&mut self, id: ConnectionId) {
         self.unlink(id);
+        if self.entries[id.position()].is_masqueraded() {
+            self.forget_reply(id);
+        }
         let entry = &mut self.entries[id.position()];
         if entry.flags.has(Flags::IPV6) {
             self.virtual_addresses.release(entry.virtual_address_number(), &self.hash);

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::configuration::{Configuration, Server, Service, ServiceId};
-use crate::counters::count_in;
+use crate::counters::{count_in, count_out};
 use crate::estimator::Estimator;
 use crate::event::AdoptionCause;
 use crate::hop::ServerId;
@@ -122,6 +122,17 @@ impl Books {
         }
         if let Some(book) = self.servers.get_mut(server.0 as usize) {
             count_in(&mut book.traffic, octets);
+        }
+    }
+
+    /// Counts a packet from a server likewise.
+    pub(crate) fn count_out(&mut self, service: ServiceId, server: ServerId, octets: u64) {
+        count_out(&mut self.total, octets);
+        if let Some(book) = self.services.get_mut(service.0 as usize) {
+            count_out(&mut book.traffic, octets);
+        }
+        if let Some(book) = self.servers.get_mut(server.0 as usize) {
+            count_out(&mut book.traffic, octets);
         }
     }
 

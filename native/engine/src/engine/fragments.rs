@@ -142,9 +142,16 @@ impl Engine {
 
     /// What leaves of a packet put together: fragments no longer than those that came.
     fn cut_again(&mut self, verdict: Verdict, made: &Made<'_>, outputs: &mut Outputs) -> Verdict {
-        let (server, egress, from, end) = match verdict {
-            Verdict::Forward { server, egress, length } => (server, egress, 0, length),
-            Verdict::Encapsulate { server, egress, from, end } => (server, egress, from, end),
+        let (in_pieces, egress, from, end) = match verdict {
+            Verdict::Forward { server, egress, length } => {
+                (Verdict::ForwardFragments { server }, egress, 0, length)
+            }
+            Verdict::Return { server, egress, length } => {
+                (Verdict::ReturnFragments { server }, egress, 0, length)
+            }
+            Verdict::Encapsulate { server, egress, from, end } => {
+                (Verdict::ForwardFragments { server }, egress, from, end)
+            }
             other => return other,
         };
         let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
@@ -170,7 +177,7 @@ impl Engine {
         let result = again::cut(frame, &cut, outputs);
         outputs.keep_scratch(wrapped);
         match result {
-            Ok(()) => Verdict::ForwardFragments { server },
+            Ok(()) => in_pieces,
             Err(reason) => Verdict::Drop(reason),
         }
     }

@@ -13,7 +13,7 @@ use crate::engine::known::Known;
 use crate::engine::opening::{self, Opening};
 use crate::event::AdoptionCause;
 use crate::event_queue::EventQueue;
-use crate::forward::{Answers, direct_routing, tunnel};
+use crate::forward::{Answers, direct_routing, masquerade, tunnel};
 use crate::hop::Hops;
 use crate::packet::Packet;
 use crate::reply::Answer;
@@ -80,11 +80,23 @@ impl<'a, H: Hops> Judge<'a, H> {
 
     /// A packet with ports, of no connection.
     fn unknown(&mut self, packet: &mut Packet<'_>, key: &ConnectionKey) -> Verdict {
+        if self.connections.has_masqueraded()
+            && let Some(id) = self.replied(key)
+        {
+            return self.give_back(packet, id);
+        }
+        if self.configuration.settings().nat_icmp_send
+            && let Some(verdict) = self.refuse_stray(packet, key)
+        {
+            return verdict;
+        }
         let Some(protocol) = Protocol::from_number(key.protocol) else {
             return Verdict::Pass(PassReason::Protocol);
         };
         let Some(service) = self.service(packet, protocol, key) else {
-            return Verdict::Pass(PassReason::NoService);
+            let from_server = self.configuration.is_server_address(key.client);
+            let reason = if from_server { PassReason::FromServer } else { PassReason::NoService };
+            return Verdict::Pass(reason);
         };
         let opening = opening::opening(&packet.ip.upper);
         let adoption = match self.may_open(service, protocol, opening) {
@@ -143,26 +155,40 @@ impl<'a, H: Hops> Judge<'a, H> {
         }
     }
 
-    /// Counts the packet and sends it on its way by the server's forwarding method.
+    /// Counts a packet of connection `id` and sends it on its way, by the forwarding method the
+    /// server had when the connection was made (IPVS).
+    pub(super) fn deliver_known(
+        &mut self,
+        packet: &mut Packet<'_>,
+        id: ConnectionId,
+        service: &Service,
+        server: &Server,
+    ) -> Verdict {
+        let entry = self.connections.entry(id);
+        let (method, port) = (entry.forwarding(), entry.server_port());
+        self.deliver(packet, service, server, method, port)
+    }
+
+    /// Counts the packet and sends it to a server that is spoken to at `port`.
     pub(super) fn deliver(
         &mut self,
         packet: &mut Packet<'_>,
         service: &Service,
         server: &Server,
+        method: ForwardingMethod,
+        port: u16,
     ) -> Verdict {
         self.books.count_in(service.id, server.id, packet.length());
-        self.transmit(packet, server)
-    }
-
-    fn transmit(&mut self, packet: &mut Packet<'_>, server: &Server) -> Verdict {
-        let answers = &mut self.answers;
-        match server.forwarding {
+        let Self { hops, answers, configuration, .. } = self;
+        match method {
             ForwardingMethod::DirectRouting => {
-                direct_routing::transmit(packet, server.id, self.hops, answers)
+                direct_routing::transmit(packet, server.id, *hops, answers)
+            }
+            ForwardingMethod::Masquerading => {
+                masquerade::transmit(packet, server.id, (server.address, port), *hops, answers)
             }
             ForwardingMethod::Tunnelling => {
-                let settings = self.configuration.settings();
-                tunnel::transmit(packet, server, settings, self.hops, answers)
+                tunnel::transmit(packet, server, configuration.settings(), *hops, answers)
             }
         }
     }

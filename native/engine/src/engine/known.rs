@@ -35,9 +35,12 @@ impl<H: Hops> Judge<'_, H> {
             }
             return Known::Judged(Verdict::Drop(DropReason::ServerRemoved));
         };
-        self.advance(packet, id);
-        let verdict = self.deliver(packet, service, server);
-        if self.fast_path.is_there() && matches!(verdict, Verdict::Forward { .. }) {
+        self.advance(packet, id, Direction::Input);
+        let verdict = self.deliver_known(packet, id, service, server);
+        if self.fast_path.is_there()
+            && matches!(verdict, Verdict::Forward { .. })
+            && !self.connections.entry(id).is_masqueraded()
+        {
             self.consider_fast_path(packet, id, server);
         }
         Known::Judged(verdict)
@@ -72,11 +75,12 @@ impl<H: Hops> Judge<'_, H> {
     }
 
     /// Takes the packet through the connection's state machine and begins its timeout anew.
-    pub(super) fn advance(&mut self, packet: &Packet<'_>, id: ConnectionId) {
+    pub(super) fn advance(&mut self, packet: &Packet<'_>, id: ConnectionId, direction: Direction) {
         let Some(event) = event_of(&packet.ip.upper) else { return };
-        let activity =
-            self.connections.transition(id, event, Direction::Input, self.timeouts, self.now);
-        self.connections.count_packets(id, 1);
+        let activity = self.connections.transition(id, event, direction, self.timeouts, self.now);
+        if direction != Direction::Output {
+            self.connections.count_packets(id, 1);
+        }
         let server = self.connections.entry(id).server();
         load::changed(self.configuration, self.events, server, activity);
     }

@@ -14,6 +14,7 @@ mod opening;
 mod own_tunnel;
 mod persistence;
 mod related;
+mod returning;
 mod schedule;
 
 use alloc::sync::Arc;

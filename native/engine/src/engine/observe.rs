@@ -30,6 +30,7 @@ impl Engine {
             rates: self.books.total_rates(),
             forwarded: self.verdicts.forwarded(),
             held: self.verdicts.held(),
+            returned: self.verdicts.returned(),
             passed: self.verdicts.passed(),
             dropped: self.verdicts.dropped(),
             replied: self.verdicts.replied(),
@@ -185,11 +186,14 @@ impl Engine {
         }
     }
 
-    /// How an entry's packets reach its server; of a removed one, how they do unless told otherwise.
+    /// How an entry's packets reach its server; of a template, how those of a new connection would.
     fn forwarding(&self, id: ConnectionId) -> ForwardingMethod {
-        let server = self.connections.entry(id).server();
-        let found = self.configuration.server_by_id(server);
-        found.map_or_else(ForwardingMethod::default, |(_, server)| server.forwarding)
+        let entry = self.connections.entry(id);
+        let found = self.configuration.server_by_id(entry.server());
+        match found.filter(|_| entry.is_template()) {
+            Some((_, server)) => server.forwarding,
+            None => entry.forwarding(),
+        }
     }
 
     /// Address of an entry's server, configured or removed.

@@ -32,7 +32,7 @@ impl<'a, H: Hops> Judge<'a, H> {
         if let (Some(connection), Some(template)) = (connection, template) {
             self.connections.attach(connection, template, self.now);
         }
-        Ok(Placed { server, connection, moved_by_fallback })
+        Ok(Placed { server, server_port, connection, moved_by_fallback })
     }
 
     /// The template of a client and its server, which no weight and no overload can change (IPVS).

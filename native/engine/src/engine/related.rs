@@ -1,4 +1,4 @@
-//! ICMP errors from the client's side: each belongs to the connection of the packet it quotes.
+//! ICMP errors: each belongs to the connection of the packet it quotes.
 
 use wire::quoted::{QuotedPacket, quoted};
 use wire::{icmpv4, icmpv6};
@@ -49,11 +49,16 @@ impl<H: Hops> Judge<'_, H> {
             return Verdict::Pass(PassReason::Icmp);
         };
         let Some(id) = self.connections.lookup(&key, self.now) else {
+            if self.connections.has_masqueraded()
+                && let Some(id) = self.replied(&key)
+            {
+                return self.give_back(packet, id);
+            }
             return self.schedule_related(packet, protocol, &key);
         };
         let configuration = self.configuration;
         match configuration.server_by_id(self.connections.entry(id).server()) {
-            Some((service, server)) => self.deliver(packet, service, server),
+            Some((service, server)) => self.deliver_known(packet, id, service, server),
             None => Verdict::Drop(DropReason::ServerRemoved),
         }
     }
@@ -76,7 +81,7 @@ impl<H: Hops> Judge<'_, H> {
         match self.place(service, key, key.client) {
             Ok(placed) => {
                 self.book(service, key, &placed, Some(AdoptionCause::Icmp));
-                self.deliver(packet, service, placed.server)
+                self.deliver_placed(packet, service, &placed)
             }
             Err(NotPlaced::Ignored(reason)) => Verdict::Pass(reason),
             Err(NotPlaced::NoServer) => Verdict::Drop(DropReason::IcmpNoServer),

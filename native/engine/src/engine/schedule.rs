@@ -2,9 +2,9 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::command::ServiceKey;
+use crate::command::{ForwardingMethod, ServiceKey};
 use crate::configuration::{Server, Service};
-use crate::connection::{Assignment, ConnectionId, ConnectionKey, TableFull};
+use crate::connection::{Assignment, ConnectionId, ConnectionKey, Direction, TableFull};
 use crate::engine::judge::Judge;
 use crate::engine::persistence;
 use crate::event::{AdoptionCause, Event};
@@ -22,6 +22,8 @@ pub(super) const FTP: u16 = 21;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placed<'a> {
     pub(super) server: &'a Server,
+    /// The port it is spoken to.
+    pub(super) server_port: u16,
     /// None where nothing is remembered: one-packet scheduling, or a full table.
     pub(super) connection: Option<ConnectionId>,
     pub(super) moved_by_fallback: bool,
@@ -53,9 +55,9 @@ impl<'a, H: Hops> Judge<'a, H> {
             Ok(placed) => {
                 self.book(service, key, &placed, adoption);
                 if let Some(id) = placed.connection {
-                    self.advance(packet, id);
+                    self.advance(packet, id, Direction::Input);
                 }
-                self.deliver(packet, service, placed.server)
+                self.deliver_placed(packet, service, &placed)
             }
             Err(NotPlaced::Ignored(reason)) => Verdict::Pass(reason),
             Err(NotPlaced::NoServer) if is_beside_ftp(service, key) => {
@@ -88,13 +90,24 @@ impl<'a, H: Hops> Judge<'a, H> {
             return Err(NotPlaced::NoServer);
         }
         let (server, moved_by_fallback) = self.choose(service, key, destination)?;
+        let server_port = persistence::server_port(service, server, key.virtual_port);
         let connection = if service.spec.one_packet && key.protocol == wire::protocol::UDP {
             None
         } else {
-            let server_port = persistence::server_port(service, server, key.virtual_port);
             self.remember(service, key, server, server_port)?
         };
-        Ok(Placed { server, connection, moved_by_fallback })
+        Ok(Placed { server, server_port, connection, moved_by_fallback })
+    }
+
+    /// Counts a packet and sends it where it was placed.
+    pub(super) fn deliver_placed(
+        &mut self,
+        packet: &mut Packet<'_>,
+        service: &Service,
+        placed: &Placed<'_>,
+    ) -> Verdict {
+        let Placed { server, server_port, .. } = *placed;
+        self.deliver(packet, service, server, server.forwarding, server_port)
     }
 
     /// Asks the scheduler.
@@ -112,7 +125,8 @@ impl<'a, H: Hops> Judge<'a, H> {
         server.map(|server| (server, moved_by_fallback)).ok_or(NotPlaced::NoServer)
     }
 
-    /// Makes the entry. In a full table a scheduler that needs no memory places without one.
+    /// Makes the entry. In a full table a scheduler that needs no memory places without one, but not
+    /// where replies need it.
     pub(super) fn remember(
         &mut self,
         service: &Service,
@@ -120,13 +134,15 @@ impl<'a, H: Hops> Judge<'a, H> {
         server: &Server,
         server_port: u16,
     ) -> Result<Option<ConnectionId>, NotPlaced> {
-        let assignment = Assignment { server: server.id, server_port, input_only: true };
+        let forwarding = server.forwarding;
+        let assignment = Assignment { server: server.id, server_port, forwarding };
+        let needs_entry = forwarding == ForwardingMethod::Masquerading;
         match self.connections.create(key, assignment, self.now) {
             Ok(id) => {
                 server.load.bind();
                 Ok(Some(id))
             }
-            Err(TableFull { .. }) if service.placement.is_stateless() => {
+            Err(TableFull { .. }) if service.placement.is_stateless() && !needs_entry => {
                 *self.placed_without_entry += 1;
                 Ok(None)
             }

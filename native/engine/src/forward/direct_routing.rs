@@ -32,13 +32,12 @@ pub(crate) fn transmit(
         return too_big(packet, &way, answers);
     }
     way.address(packet.frame);
-    let length = u32::try_from(packet.ip.end).unwrap_or(u32::MAX);
-    Verdict::Forward { server, egress: way.egress(), length }
+    way.verdict(packet)
 }
 
 /// A packet larger than the way's MTU: cut where the sender allows it, refused otherwise.
 fn too_big(packet: &mut Packet<'_>, way: &Way, answers: &mut Answers<'_>) -> Verdict {
-    if packet.is_ipv4() && !packet.ip.dont_fragment && packet.meta.segmentation.is_none() {
+    if packet.may_be_cut() {
         return fragment::transmit(packet, way, answers.outputs);
     }
     answers.answer(packet, Answer::TooBig { mtu: way.mtu })

@@ -22,7 +22,7 @@ pub(crate) fn transmit(packet: &mut Packet<'_>, way: &Way, outputs: &mut Outputs
     let limit = usize::try_from(way.mtu).unwrap_or(usize::MAX);
     let place = Place { egress: way.egress(), vlan: packet.meta.vlan };
     match cut(packet.link_header(), packet.octets(), limit, place, outputs) {
-        Ok(()) => Verdict::ForwardFragments { server: way.server },
+        Ok(()) => way.verdict_of_fragments(),
         Err(reason) => Verdict::Drop(reason),
     }
 }

@@ -3,8 +3,11 @@
 pub(crate) mod again;
 pub(crate) mod direct_routing;
 pub(crate) mod fragment;
+pub(crate) mod masquerade;
 mod segment;
 pub(crate) mod tunnel;
+
+use core::net::IpAddr;
 
 use wire::ethernet::MacAddress;
 
@@ -30,14 +33,26 @@ pub(crate) struct Answers<'a> {
 impl Answers<'_> {
     /// Answers `packet` with an ICMP error, or drops it where no error may answer it.
     pub(crate) fn answer(&mut self, packet: &Packet<'_>, answer: Answer) -> Verdict {
-        reply::icmp_error(packet, answer, self)
+        reply::icmp_error(packet, packet.ip.destination, answer, self)
+    }
+
+    /// Answers `packet`, which went to somebody else, from the director's own address `source`.
+    pub(crate) fn answer_from(
+        &mut self,
+        source: IpAddr,
+        packet: &Packet<'_>,
+        answer: Answer,
+    ) -> Verdict {
+        reply::icmp_error(packet, source, answer, self)
     }
 }
 
-/// A way to a server that frames can take now or soon.
+/// A way to a server, or from one back to a client, that frames can take now or soon.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     pub(crate) server: ServerId,
+    /// The client, on the way back.
+    client: Option<IpAddr>,
     pub(crate) mtu: u32,
     /// None while the neighbour is being asked for.
     hop: Option<NextHop>,
@@ -52,18 +67,48 @@ impl Way {
         answers: &mut Answers<'_>,
     ) -> Result<Self, Verdict> {
         match hop {
-            Hop::Ready(hop) => Ok(Self { server, mtu: hop.mtu, hop: Some(hop) }),
-            Hop::Resolving { mtu } => Ok(Self { server, mtu, hop: None }),
+            Hop::Ready(hop) => Ok(Self { server, client: None, mtu: hop.mtu, hop: Some(hop) }),
+            Hop::Resolving { mtu } => Ok(Self { server, client: None, mtu, hop: None }),
             Hop::Unreachable => Err(answers.answer(packet, Answer::Unreachable)),
             Hop::Local => Err(Verdict::Drop(DropReason::ServerIsLocal)),
         }
     }
 
+    /// The way of a reply of `server` back to `client`; none if there is none.
+    pub(crate) const fn back(server: ServerId, client: IpAddr, hop: Hop) -> Option<Self> {
+        let (mtu, hop) = match hop {
+            Hop::Ready(hop) => (hop.mtu, Some(hop)),
+            Hop::Resolving { mtu } => (mtu, None),
+            Hop::Unreachable | Hop::Local => return None,
+        };
+        Some(Self { server, client: Some(client), mtu, hop })
+    }
+
+    /// The verdict on a packet that takes this way as it is.
+    pub(crate) fn verdict(&self, packet: &Packet<'_>) -> Verdict {
+        let (server, egress) = (self.server, self.egress());
+        let length = u32::try_from(packet.ip.end).unwrap_or(u32::MAX);
+        match self.client {
+            None => Verdict::Forward { server, egress, length },
+            Some(_) => Verdict::Return { server, egress, length },
+        }
+    }
+
+    /// The verdict on a packet that takes it in pieces.
+    pub(crate) const fn verdict_of_fragments(&self) -> Verdict {
+        let server = self.server;
+        match self.client {
+            None => Verdict::ForwardFragments { server },
+            Some(_) => Verdict::ReturnFragments { server },
+        }
+    }
+
     /// Where frames on this way leave.
     pub(crate) const fn egress(&self) -> Egress {
-        match self.hop {
-            Some(hop) => Egress::Interface(hop.interface),
-            None => Egress::Neighbour(self.server),
+        match (self.hop, self.client) {
+            (Some(hop), _) => Egress::Interface(hop.interface),
+            (None, None) => Egress::Neighbour(self.server),
+            (None, Some(client)) => Egress::Client(client),
         }
     }
 

@@ -53,11 +53,11 @@ pub(crate) fn transport(frame: &[u8]) -> bool {
     };
     let pseudo = || sum(addresses.unwrap_or_default(), u32::from(ip.protocol) + length);
     match ip.protocol {
-        UDP if segment.len() >= 8 && segment[6..8] == [0, 0] => ip.source.is_ipv4(),
         TCP if segment.len() >= 20 => sum(segment, pseudo()) == 0xffff,
         UDP if segment.len() >= 8 => {
             let said = usize::from(u16::from_be_bytes([segment[4], segment[5]]));
-            said == segment.len() && sum(segment, pseudo()) == 0xffff
+            let without = ip.source.is_ipv4() && segment[6..8] == [0, 0];
+            said == segment.len() && (without || sum(segment, pseudo()) == 0xffff)
         }
         ICMPV6 if segment.len() >= 8 => sum(segment, pseudo()) == 0xffff,
         ICMPV4 if segment.len() >= 8 => sum(segment, 0) == 0xffff,

@@ -65,6 +65,10 @@ impl Hops for Ways {
         }
     }
 
+    fn client_hop(&self, _: IpAddr, _: &FrameMeta) -> Hop {
+        self.hop(ServerId(2))
+    }
+
     fn source(&self, server: ServerId) -> Option<IpAddr> {
         Some(if server.0.is_multiple_of(2) { [10, 1, 0, 1].into() } else { OWN_IPV6.into() })
     }
@@ -122,7 +126,8 @@ fn service(key: ServiceKey) -> ServiceSpec {
 fn server_of(key: ServiceKey, number: usize) -> ServerSpec {
     let ServiceKey::Address { address, .. } = key else { panic!("all are by address") };
     let [high, low] = u16::try_from(number).expect("a small number").to_be_bytes();
-    // Two of three services have tunnels: to a server of either family, by what `source` says.
+    // Of nine services six have tunnels and one is masqueraded. Tunnels lead to servers of either
+    // family, by what `source` says.
     let tunnel = tunnels(number / 2);
     let ipv4 = tunnel.map_or_else(|| address.is_ipv4(), |_| number.is_multiple_of(2));
     let address: IpAddr = if ipv4 {
@@ -132,6 +137,7 @@ fn server_of(key: ServiceKey, number: usize) -> ServerSpec {
     };
     let forwarding = match tunnel {
         Some(_) => ForwardingMethod::Tunnelling,
+        None if (number / 2).is_multiple_of(9) => ForwardingMethod::Masquerading,
         None => ForwardingMethod::DirectRouting,
     };
     ServerSpec {
@@ -241,7 +247,7 @@ fn judge(came: &[u8], frame: &[u8], verdict: Verdict, outputs: &Outputs, tally: 
         assert!(good, "made by the director: {octets:02x?} of {came:02x?}");
     }
     match verdict {
-        Verdict::Forward { length, .. } => {
+        Verdict::Forward { length, .. } | Verdict::Return { length, .. } => {
             let out = &frame[..usize::try_from(length).expect("small")];
             fits(out);
             assert!(good::header(out), "{out:02x?} of {came:02x?}");
@@ -265,7 +271,7 @@ fn judge(came: &[u8], frame: &[u8], verdict: Verdict, outputs: &Outputs, tally: 
                 assert!(good::transport(&inner), "{out:02x?} of {came:02x?}");
             }
         }
-        Verdict::ForwardFragments { .. } => {
+        Verdict::ForwardFragments { .. } | Verdict::ReturnFragments { .. } => {
             tally.fragments += 1;
             assert!(!outputs.frames().is_empty());
         }
@@ -281,7 +287,8 @@ fn judge(came: &[u8], frame: &[u8], verdict: Verdict, outputs: &Outputs, tally: 
             tally.dropped.insert(reason.name());
         }
     }
-    let leaves = matches!(verdict, Verdict::ForwardFragments { .. } | Verdict::Reply(_));
+    let cut = matches!(verdict, Verdict::ForwardFragments { .. } | Verdict::ReturnFragments { .. });
+    let leaves = cut || matches!(verdict, Verdict::Reply(_));
     assert!(leaves || outputs.frames().is_empty());
 }
 

@@ -52,7 +52,23 @@ pub(super) fn edit(
 ) {
     known(now, key, &spec.key, findings);
     method(key, spec, findings);
+    keeps_port(now, key, spec, findings);
     numbers(spec, findings);
+}
+
+/// Only masquerading can speak to a server at another port than the service's.
+fn keeps_port(now: &Configuration, key: &ServiceKey, spec: &ServerSpec, findings: &mut Findings) {
+    let found = now.service(key).and_then(|service| service.server(&spec.key));
+    let Some((_, server)) = found else { return };
+    let port = server_port(key, spec.forwarding, spec.key.port);
+    if server.port != port {
+        let (name, of_server) = (Server(&spec.key), server.port);
+        let message = format!(
+            "{name} is spoken to at port {of_server}, which only masquerading can do; \
+             remove the server and add it again"
+        );
+        findings.refuse(IssueCode::InvalidCombination, "forwarding", of_server, message);
+    }
 }
 
 /// Every command that needs the server to exist.

@@ -6,9 +6,10 @@ use core::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::command::ForwardingMethod;
 use crate::connection::{
     Activity, Assignment, ConnectionEvent, ConnectionId, ConnectionKey, ConnectionTable, Direction,
-    Entry, Expired, SCTP, SctpEvent, TCP, TcpEvent, TcpState, Timeouts, UDP,
+    Entry, Expired, ReplyKey, SCTP, SctpEvent, TCP, TcpEvent, TcpState, Timeouts, UDP,
 };
 use crate::hop::ServerId;
 use crate::time::Instant;
@@ -156,7 +157,12 @@ impl Model {
             self.table.create_template(&entry.key, server, 0, entry.timeout, self.now)
         } else {
             let server = ServerId(number);
-            let assignment = Assignment { server, server_port: 80, input_only: entry.input_only };
+            let forwarding = if entry.input_only {
+                ForwardingMethod::DirectRouting
+            } else {
+                ForwardingMethod::Masquerading
+            };
+            let assignment = Assignment { server, server_port: 80, forwarding };
             self.table.create(&entry.key, assignment, self.now)
         };
         assert_eq!(result.is_err(), self.entries.len() == LIMIT as usize);
@@ -386,6 +392,14 @@ impl Model {
         assert_eq!(entry.is_active(), model.active);
         assert_eq!(entry.is_input_only(), model.input_only);
         assert_eq!(entry.timeout_seconds(), model.timeout);
+        let reply = ReplyKey {
+            protocol: model.key.protocol,
+            client: model.key.client,
+            client_port: model.key.client_port,
+            server_port: entry.server_port(),
+        };
+        let found = self.table.lookup_reply(&reply, |server| server.0 == number, self.now);
+        assert_eq!(found, entry.is_masqueraded().then_some(id));
         let state = if model.assured { "ASSURED" } else { model.state };
         assert_eq!(entry.state_name(), state);
         let controller = entry.controller().map(|id| self.table.entry(id).server().0);

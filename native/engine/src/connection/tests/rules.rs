@@ -4,7 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::command::Family;
+use crate::command::{Family, ForwardingMethod};
 use crate::connection::{
     Activity, Assignment, ConnectionEvent, ConnectionId, ConnectionKey, ConnectionTable, Direction,
     Expired, SCTP, SctpEvent, TCP, TcpEvent, Timeouts, UDP,
@@ -12,8 +12,12 @@ use crate::connection::{
 use crate::hop::ServerId;
 use crate::time::Instant;
 
-const ROUTED: Assignment = Assignment { server: ServerId(5), server_port: 80, input_only: true };
-const MASQUERADED: Assignment = Assignment { input_only: false, ..ROUTED };
+const ROUTED: Assignment = Assignment {
+    server: ServerId(5),
+    server_port: 80,
+    forwarding: ForwardingMethod::DirectRouting,
+};
+const MASQUERADED: Assignment = Assignment { forwarding: ForwardingMethod::Masquerading, ..ROUTED };
 
 fn key(protocol: u8, client_port: u16) -> ConnectionKey {
     ConnectionKey {

@@ -44,6 +44,15 @@ impl Hops for Ways {
     fn source(&self, _: ServerId) -> Option<IpAddr> {
         self.1
     }
+
+    fn client_hop(&self, _client: IpAddr, _meta: &FrameMeta) -> Hop {
+        Hop::Ready(NextHop {
+            interface: CLIENT_SIDE,
+            mtu: 1500,
+            source: DIRECTOR_MAC,
+            destination: ROUTER_MAC,
+        })
+    }
 }
 
 pub(crate) fn server_mac(server: ServerId) -> MacAddress {
@@ -95,7 +104,7 @@ impl Lab {
         let mut outputs = Outputs::default();
         let verdict = self.engine.process(&mut frame, meta, self.now, &self.ways, &mut outputs);
         let mut frames = Vec::new();
-        if let Verdict::Forward { length, .. } = verdict {
+        if let Verdict::Forward { length, .. } | Verdict::Return { length, .. } = verdict {
             frame.truncate(length as usize);
             frames.push(frame);
         } else if let Verdict::Encapsulate { from, end, .. } = verdict {
