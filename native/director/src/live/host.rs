@@ -7,6 +7,7 @@ use afpacket::guard::Found;
 use afpacket::netlink::Netlink;
 use afpacket::netlink::link::Link;
 use afpacket::{Claim, ClaimError, FastFilter, FastPath, Guard};
+use engine::command::ForwardingMethod;
 use engine::configuration::Configuration;
 
 use super::Shared;
@@ -224,6 +225,7 @@ impl Outside for Host {
     }
 
     fn switch(&mut self, configuration: &Arc<Configuration>) -> Result<(), ApplyError> {
+        refuse_masquerading(configuration)?;
         let shared = self.shared()?;
         let answers = {
             // Held until every worker has the new table in its queue, so that no older table, made
@@ -258,6 +260,16 @@ impl Drop for Host {
             }
             drop(guard.remove(netlink));
         }
+    }
+}
+
+/// Replies do not come to a live director yet, and there is no way back to clients: half of a
+/// connection would be worse than none.
+fn refuse_masquerading(configuration: &Configuration) -> Result<(), ApplyError> {
+    let mut servers = configuration.services().flat_map(|service| &service.servers);
+    match servers.find(|server| server.forwarding == ForwardingMethod::Masquerading) {
+        Some(server) => Err(ApplyError::Offline { server: server.address.to_string() }),
+        None => Ok(()),
     }
 }
 
