@@ -112,7 +112,10 @@ mod tests {
 
     #[test]
     fn pieces_of_any_length_make_the_whole() {
-        let bytes: [u8; 67] = core::array::from_fn(|at| (at as u8).wrapping_mul(37));
+        let mut bytes = [0_u8; 67];
+        for (octet, number) in bytes.iter_mut().zip(0_u8..) {
+            *octet = number.wrapping_mul(37);
+        }
         for cut in 0..bytes.len() {
             let (first, second) = (&bytes[..cut], &bytes[cut..]);
             assert_eq!(Crc32c::new().with(first).with(second).octets(), by_the_book(&bytes));
