@@ -74,14 +74,18 @@ pub struct BindingOutgoingFrame {
     pub vlan: Option<u16>,
 }
 
-impl From<BindingFrameMeta> for FrameMeta {
-    fn from(meta: BindingFrameMeta) -> Self {
-        let partial = meta.checksum_partial.unwrap_or(false);
-        Self {
-            interface: InterfaceId(meta.interface.unwrap_or(1)),
-            vlan: meta.vlan,
-            checksum: if partial { ChecksumState::Partial } else { ChecksumState::Complete },
-            segmentation: meta.segmentation.map(Into::into),
+impl BindingFrameMeta {
+    /// What it says of `frame`.
+    pub(crate) fn of(self, frame: &[u8]) -> FrameMeta {
+        let partial = self.checksum_partial.unwrap_or(false);
+        FrameMeta {
+            interface: InterfaceId(self.interface.unwrap_or(1)),
+            vlan: self.vlan,
+            checksum: match partial {
+                true => ChecksumState::left_to_device(frame),
+                false => ChecksumState::Complete,
+            },
+            segmentation: self.segmentation.map(Into::into),
         }
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use director::offline::{OfflineDirector, OfflineOptions};
 use engine::Limits;
 use engine::command::{Command, ServiceKey};
-use engine::frame::FrameMeta;
 use engine::snapshot::{ConnectionFilter, Flow};
 use napi::Result;
 use napi_derive::napi;
@@ -68,7 +67,7 @@ impl BindingOfflineDirector {
     /// Judges a frame.
     #[napi(catch_unwind)]
     pub fn process(&mut self, frame: &[u8], meta: BindingFrameMeta) -> BindingResult {
-        self.director.process(frame, &FrameMeta::from(meta)).into()
+        self.director.process(frame, &meta.of(frame)).into()
     }
 
     /// Takes the frames that waited for a neighbour and may go.

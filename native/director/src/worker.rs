@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use engine::configuration::Configuration;
-use engine::frame::{InterfaceId, Outputs, Prefix};
+use engine::frame::{ChecksumState, InterfaceId, Outputs};
 use engine::hop::{Egress, Hop, Hops};
 use engine::time::Instant;
 use engine::verdict::Verdict;
@@ -159,7 +159,7 @@ impl<P: PacketPort> Worker<P> {
                 return Disposition::Done;
             }
             let verdict = engine.process(frame.octets, &frame.meta, now, &**hops, outputs);
-            dispose(verdict, &frame, outputs.prefix(), pending, now)
+            dispose(verdict, &frame, outputs, pending, now)
         })?;
         self.send_outputs(now);
         Ok(handled)
@@ -287,16 +287,17 @@ impl<P: PacketPort> Worker<P> {
 fn dispose(
     verdict: Verdict,
     frame: &Received<'_>,
-    prefix: &Prefix,
+    outputs: &Outputs,
     pending: &mut Pending,
     now: Instant,
 ) -> Disposition {
-    let (meta, offload) = (&frame.meta, frame.offload);
+    let (meta, prefix) = (&frame.meta, outputs.prefix());
     match verdict {
         Verdict::Forward { egress, length, .. } | Verdict::Return { egress, length, .. } => {
+            let offload = left(frame.offload, outputs.checksum());
             let whom = match whom(egress) {
                 Ok(whom) => whom,
-                Err(interface) => return Disposition::Send { interface, length },
+                Err(interface) => return Disposition::Send { interface, length, offload },
             };
             pending.push(whom, part(frame.octets, 0, length), meta.vlan, offload, now);
         }
@@ -318,6 +319,14 @@ fn dispose(
         | Verdict::Drop(_) => {}
     }
     Disposition::Done
+}
+
+/// What is left for the device of a frame, after the engine did what it could not.
+fn left(offload: Offload, checksum: ChecksumState) -> Offload {
+    match checksum {
+        ChecksumState::Complete => Offload { checksum: None, ..offload },
+        ChecksumState::Partial(_) => offload,
+    }
 }
 
 /// The interface a frame leaves by; as the error, if none is known yet, whom it waits for.

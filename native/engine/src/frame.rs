@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use wire::dissect::{Dissection, Upper, dissect};
+
 use crate::hop::Egress;
 
 /// Number of a network interface, as the kernel counts them (`ifindex`).
@@ -18,7 +20,43 @@ pub enum ChecksumState {
     #[default]
     Complete,
     /// The field holds the pseudo-header sum only; the device that sends the frame completes it.
-    Partial,
+    Partial(PartialChecksum),
+}
+
+/// Where the device that sends a frame completes a checksum: it sums up the octets from `start` to
+/// the packet's end and writes the result `offset` octets behind `start`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialChecksum {
+    /// Where summing begins, from the start of the frame: a transport header.
+    pub start: u16,
+    /// Where the checksum field lies behind `start`.
+    pub offset: u16,
+}
+
+impl ChecksumState {
+    /// Of a frame whose sender left the transport checksum to the device; of frames that have none,
+    /// complete.
+    #[must_use]
+    pub fn left_to_device(frame: &[u8]) -> Self {
+        let Ok(Dissection::Ip(ip)) = dissect(frame) else { return Self::Complete };
+        let place = checksum_offset(&ip.upper).and_then(|offset| {
+            let (start, offset) = (u16::try_from(ip.l4).ok()?, u16::try_from(offset).ok()?);
+            Some(PartialChecksum { start, offset })
+        });
+        place.map_or(Self::Complete, Self::Partial)
+    }
+}
+
+/// Where the checksum lies behind a transport header's start (RFC 9293 §3.1, RFC 768, RFC 9260 §3.1,
+/// RFC 792, RFC 4443 §2.1).
+pub(crate) const fn checksum_offset(upper: &Upper) -> Option<usize> {
+    match upper {
+        Upper::Tcp { .. } => Some(16),
+        Upper::Udp { .. } => Some(6),
+        Upper::Sctp { .. } => Some(8),
+        Upper::Icmpv4 { .. } | Upper::Icmpv6 { .. } => Some(2),
+        Upper::Truncated | Upper::Other => None,
+    }
 }
 
 /// Segmentation still to be done by the device that sends the frame (GSO).
@@ -109,14 +147,15 @@ impl fmt::Debug for Prefix {
     }
 }
 
-/// Frames the engine made itself (ICMP replies, fragments, segments), and the prefix of the frame
-/// judged last. Reused: cleared by the caller once the frames are sent, so that a steady state
+/// Frames the engine made itself (ICMP replies, fragments, segments), and the prefix and the checksum
+/// of the frame judged last. Reused: cleared by the caller once the frames are sent, so that a steady state
 /// allocates nothing.
 #[derive(Debug, Default)]
 pub struct Outputs {
     bytes: Vec<u8>,
     frames: Vec<OutputFrame>,
     prefix: Prefix,
+    checksum: ChecksumState,
     scratch: Vec<u8>,
 }
 
@@ -128,6 +167,7 @@ impl Outputs {
             bytes: Vec::with_capacity(octets),
             frames: Vec::with_capacity(frames),
             prefix: Prefix::default(),
+            checksum: ChecksumState::Complete,
             scratch: Vec::new(),
         }
     }
@@ -154,6 +194,21 @@ impl Outputs {
 
     pub(crate) const fn prefix_mut(&mut self) -> &mut Prefix {
         &mut self.prefix
+    }
+
+    /// What is left for the device of the frame judged last, where that leaves as it lies
+    /// ([`Verdict::Forward`], [`Verdict::Return`]); overwritten by the next. Nothing is left for it
+    /// of frames that leave otherwise.
+    ///
+    /// [`Verdict::Forward`]: crate::verdict::Verdict::Forward
+    /// [`Verdict::Return`]: crate::verdict::Verdict::Return
+    #[must_use]
+    pub const fn checksum(&self) -> ChecksumState {
+        self.checksum
+    }
+
+    pub(crate) const fn set_checksum(&mut self, checksum: ChecksumState) {
+        self.checksum = checksum;
     }
 
     /// Memory for what is not sent as it is; given back with [`Self::keep_scratch`].

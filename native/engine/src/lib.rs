@@ -28,6 +28,7 @@ mod fragment;
 pub mod frame;
 pub mod hop;
 mod identification;
+mod offload;
 mod packet;
 mod rate_limit;
 mod reply;

@@ -6,9 +6,6 @@ use crate::frame::{ChecksumState, FrameMeta};
 
 /// Offset of the data-offset field in a TCP header (RFC 9293 §3.1).
 const TCP_DATA_OFFSET: usize = 12;
-/// Offsets of the checksum fields (RFC 9293 §3.1, RFC 768).
-const TCP_CHECKSUM: usize = 16;
-const UDP_CHECKSUM: usize = 6;
 
 /// A frame, what its headers say, and what the port knows beside.
 #[derive(Debug)]
@@ -16,8 +13,17 @@ pub(crate) struct Packet<'a> {
     pub(crate) frame: &'a mut [u8],
     pub(crate) ip: IpFrame,
     pub(crate) meta: &'a FrameMeta,
+    /// What is left of the transport checksum: at first what the port said.
+    pub(crate) checksum: ChecksumState,
     /// For a packet put together: octets of the longest of its fragments.
     pub(crate) reassembled: Option<usize>,
+}
+
+impl<'a> Packet<'a> {
+    /// A packet as it was received.
+    pub(crate) const fn new(frame: &'a mut [u8], ip: IpFrame, meta: &'a FrameMeta) -> Self {
+        Self { frame, ip, meta, checksum: meta.checksum, reassembled: None }
+    }
 }
 
 impl Packet<'_> {
@@ -107,31 +113,5 @@ impl Packet<'_> {
     /// An ICMP error, about which no ICMP error may be sent (RFC 1122 §3.2.2, RFC 4443 §2.4).
     pub(crate) const fn is_icmp(&self) -> bool {
         matches!(self.ip.upper, Upper::Icmpv4 { .. } | Upper::Icmpv6 { .. })
-    }
-
-    pub(crate) fn checksum_is_partial(&self) -> bool {
-        self.meta.checksum == ChecksumState::Partial
-    }
-
-    /// Where the transport checksum lies behind the transport header's start.
-    pub(crate) const fn checksum_offset(&self) -> Option<usize> {
-        match self.ip.upper {
-            Upper::Tcp { .. } => Some(TCP_CHECKSUM),
-            Upper::Udp { .. } => Some(UDP_CHECKSUM),
-            _ => None,
-        }
-    }
-
-    /// Completes a checksum that was left to the device: the field holds the pseudo-header sum.
-    pub(crate) fn complete_checksum(&mut self) {
-        if !self.checksum_is_partial() {
-            return;
-        }
-        let (Some(at), l4, end) = (self.checksum_offset(), self.ip.l4, self.ip.end) else { return };
-        let Some(segment) = self.frame.get_mut(l4..end) else { return };
-        let checksum = wire::udp::sent_checksum(wire::checksum::of(segment)).to_be_bytes();
-        if let Some(field) = segment.get_mut(at..at + 2) {
-            field.copy_from_slice(&checksum);
-        }
     }
 }

@@ -111,6 +111,8 @@ reasons! {
         NoTunnelSource => "no-tunnel-source",
         /// The way's MTU leaves too little room inside the tunnel.
         TunnelMtu => "tunnel-mtu",
+        /// A checksum was left to the device at a place where the packet has none.
+        BadOffload => "bad-offload",
         /// A frame for several segments that cannot be cut into them.
         BadSegmentation => "bad-segmentation",
         /// From a masqueraded server, of no connection, and an ICMP error may not answer the packet.

@@ -3,7 +3,6 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::crc32c::Crc32c;
 use crate::field::{array_at, put, tail, u16_at};
 use crate::{checksum, ipv4, ipv6, protocol, sctp};
 
@@ -44,7 +43,7 @@ impl End {
 pub enum Checksum {
     /// The checksum.
     Complete,
-    /// The sum of the pseudo header, not inverted; a device adds the rest. In SCTP: nothing.
+    /// The sum of the pseudo header, not inverted; a device adds the rest. SCTP has none.
     Partial,
 }
 
@@ -57,8 +56,7 @@ const IPV4_CHECKSUM: usize = 10;
 /// and port at one end. Both addresses are of the packet's family, or nothing is done.
 ///
 /// A wrong checksum stays wrong, but for SCTP: there the CRC32c is made anew when a port changes
-/// (addresses are not part of it), or when it is not there yet. A UDP datagram without checksum
-/// gets one (IPVS).
+/// (addresses are not part of it). A UDP datagram without checksum gets one (IPVS).
 pub fn endpoint(
     packet: &mut [u8],
     upper: usize,
@@ -78,8 +76,9 @@ pub fn endpoint(
         protocol::TCP => upper + TCP_CHECKSUM,
         protocol::UDP => upper + UDP_CHECKSUM,
         protocol::SCTP => {
-            if old_port != port || state == Checksum::Partial {
-                fill_crc(packet.get_mut(upper..).unwrap_or_default());
+            if old_port != port {
+                let packet = packet.get_mut(upper..).unwrap_or_default();
+                sctp::Packet::new_unchecked(packet).fill_checksum();
             }
             return;
         }
@@ -197,12 +196,4 @@ fn sum_with_pseudo_header(packet: &[u8], upper: usize, upper_protocol: u8) -> u3
         checksum::pseudo_header_v6(source, destination, upper_protocol, length)
     };
     pseudo_header + checksum::sum(message)
-}
-
-/// Makes the CRC32c of an SCTP packet, with its own field counted as zeros (RFC 9260 §6.8).
-fn fill_crc(packet: &mut [u8]) {
-    let Some((header, chunks)) = packet.split_at_checked(sctp::HEADER_LEN) else { return };
-    let ports_and_tag = header.get(..8).unwrap_or_default();
-    let crc = Crc32c::new().with(ports_and_tag).with(&[0; 4]).with(chunks);
-    put(packet, 8, crc.octets());
 }

@@ -1,11 +1,14 @@
 //! SCTP common header and the chunk that decides a packet's event (RFC 9260 §3).
 
+use crate::crc32c::Crc32c;
 use crate::field::{array_at, put, tail, u16_at, u32_at};
 use crate::malformed::Malformed;
 use crate::view::view;
 
 /// Octets of the common header.
 pub const HEADER_LEN: usize = 12;
+/// Where the checksum lies.
+const CHECKSUM: usize = 8;
 /// Octets of a chunk's own header.
 pub const CHUNK_HEADER_LEN: usize = 4;
 
@@ -88,7 +91,7 @@ impl<T: AsRef<[u8]>> Packet<T> {
     #[inline]
     #[must_use]
     pub fn checksum(&self) -> u32 {
-        u32_at(self.bytes(), 8)
+        u32_at(self.bytes(), CHECKSUM)
     }
 
     /// The chunk whose type is the packet's event: the first one; but an ABORT that directly follows
@@ -146,7 +149,17 @@ impl<T: AsRef<[u8]> + AsMut<[u8]>> Packet<T> {
     /// Sets the CRC32c (its octets in the order they lie in the packet).
     #[inline]
     pub fn set_checksum(&mut self, checksum: u32) {
-        put(self.buffer.as_mut(), 8, checksum.to_be_bytes());
+        put(self.buffer.as_mut(), CHECKSUM, checksum.to_be_bytes());
+    }
+
+    /// Makes the CRC32c, with its own field counted as zeros (RFC 9260 §6.8). Does nothing if the
+    /// common header is not all there.
+    pub fn fill_checksum(&mut self) {
+        let packet = self.buffer.as_mut();
+        let Some((header, chunks)) = packet.split_at_checked(HEADER_LEN) else { return };
+        let ports_and_tag = header.get(..CHECKSUM).unwrap_or_default();
+        let crc = Crc32c::new().with(ports_and_tag).with(&[0; 4]).with(chunks);
+        put(packet, CHECKSUM, crc.octets());
     }
 }
 

@@ -279,8 +279,8 @@ impl PacketPort for AfPacketPort {
             let note = |frame, disposition, meta: &ReceivedMeta| {
                 let (interface, octets, prefix, offload) = match disposition {
                     Disposition::Done => return,
-                    Disposition::Send { interface, length } => {
-                        (interface, (0, length), None, meta.vnet)
+                    Disposition::Send { interface, length, offload } => {
+                        (interface, (0, length), None, offload)
                     }
                     Disposition::SendBehind { interface, prefix, from, end } => {
                         prefixes.push(prefix);

@@ -170,7 +170,8 @@ impl PacketPort for MemoryPort {
             let received = Received { octets: &mut frame.octets, meta, offload, forwarded };
             match handle(received) {
                 Disposition::Done => {}
-                Disposition::Send { interface, length } => {
+                Disposition::Send { interface, length, offload } => {
+                    frame.offload = offload;
                     frame.interface = interface;
                     frame.octets.truncate(usize::try_from(length).unwrap_or(usize::MAX));
                     self.put_out(frame);
@@ -253,7 +254,7 @@ mod tests {
                 return Disposition::Done;
             }
             frame.octets[0] = 42;
-            Disposition::Send { interface: InterfaceId(8), length: 3 }
+            Disposition::Send { interface: InterfaceId(8), length: 3, offload: frame.offload }
         });
         assert_eq!(handled.expect("memory does not fail"), 2);
         assert_eq!(wire.take(), Some(WireFrame::plain(InterfaceId(8), vec![42, 2, 3])));

@@ -6,6 +6,7 @@
 use std::io;
 use std::time::Duration;
 
+use afpacket::vnet::PartialChecksum;
 use engine::FastFlow;
 use engine::connection::ConnectionKey;
 use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Prefix, Segmentation};
@@ -34,7 +35,9 @@ fn describe(interface: InterfaceId, vlan: Option<u16>, offload: &Offload) -> Fra
         interface,
         vlan,
         checksum: match offload.checksum {
-            Some(_) => ChecksumState::Partial,
+            Some(PartialChecksum { start, offset }) => {
+                ChecksumState::Partial(engine::frame::PartialChecksum { start, offset })
+            }
             None => ChecksumState::Complete,
         },
         segmentation: offload.segmentation.map(|split| Segmentation {
@@ -69,6 +72,8 @@ pub enum Disposition {
         interface: InterfaceId,
         /// Octets of it that go out, from its start.
         length: u32,
+        /// What is left for the device.
+        offload: Offload,
     },
     /// A part of it goes out, behind other octets.
     SendBehind {

@@ -316,7 +316,7 @@ mod tests {
         let mut port = PcapPort::new(reader, writer, InterfaceId(1));
         let handled = port.exchange(64, |frame| {
             frame.octets[0] = 9;
-            Disposition::Send { interface: InterfaceId(2), length: 2 }
+            Disposition::Send { interface: InterfaceId(2), length: 2, offload: Offload::default() }
         });
         assert_eq!(handled.expect("the file is whole"), 1);
         assert!(port.wait(None).is_err(), "the file is over");

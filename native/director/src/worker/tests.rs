@@ -1,6 +1,7 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use afpacket::vnet::Segmentation;
+use afpacket::vnet::{PartialChecksum, Segmentation};
+use engine::command::{Command, Protocol, ServiceKey, ServiceSpec};
 use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
 use engine::hop::{Hop, Hops, ServerId};
@@ -46,11 +47,17 @@ impl<P: PacketPort> Bench<P> {
 
     /// Serves port 80 by one server, whose way is `hop`.
     fn serve(&mut self, hop: Hop) -> ServerId {
+        self.serve_with(hop, &[])
+    }
+
+    /// The same with more, whose servers have the same way.
+    fn serve_with(&mut self, hop: Hop, more: &[Command]) -> ServerId {
         let configuration = Configuration::default()
-            .apply(&[add_service(80), add_server(80, 11)])
+            .apply(&[&[add_service(80), add_server(80, 11)], more].concat())
             .expect("valid commands");
+        let servers = configuration.services().map(|service| service.servers[0].id);
+        let hops = HopTable::from_iter(servers.map(|id| (id, hop)));
         let id = configuration.services().next().expect("one service").servers[0].id;
-        let hops = HopTable::from_iter([(id, hop)]);
         let (query, answer) = Query::new();
         self.command(WorkerCommand::Configure(configuration.into(), hops.into(), query));
         self.turn();
@@ -208,6 +215,44 @@ fn damaged_frames_are_counted_and_nothing_else_happens() {
         + named(&engine.replied);
     assert!((17_000..19_000).contains(&judged), "{judged} judged");
     assert!(named(&engine.dropped) > 1000, "{:?}", engine.dropped);
+}
+
+/// What a device is still to do where TCP and SCTP have their checksums.
+const OPEN: [PartialChecksum; 2] =
+    [PartialChecksum { start: 34, offset: 16 }, PartialChecksum { start: 34, offset: 8 }];
+
+#[test]
+fn only_what_a_packet_socket_can_ask_for_is_left_to_the_device() {
+    let mut bench = memory();
+    bench.serve_with(ready(), &[sctp(add_service(80)), sctp(add_server(80, 11))]);
+    let mut packet = segment(1000, 80, SYN);
+    let mut put = |octets: Vec<u8>, checksum| {
+        let mut frame = WireFrame::plain(InterfaceId(1), octets);
+        frame.offload.checksum = Some(checksum);
+        bench.wire.put(frame);
+        bench.turn();
+        bench.wire.take().expect("it was forwarded").offload.checksum
+    };
+    assert_eq!(put(packet.clone(), OPEN[0]), Some(OPEN[0]));
+    // The same octets, called SCTP; the header's own checksum follows.
+    packet[23] = 132;
+    packet[24..26].fill(0);
+    let sum = wire::checksum::of(&packet[14..34]);
+    packet[24..26].copy_from_slice(&sum.to_be_bytes());
+    packet[46] = 1;
+    assert_eq!(put(packet, OPEN[1]), None);
+}
+
+fn sctp(mut command: Command) -> Command {
+    let (Command::AddService { service: ServiceSpec { key, .. } }
+    | Command::AddServer { service: key, .. }) = &mut command
+    else {
+        panic!("it adds something")
+    };
+    if let ServiceKey::Address { protocol, .. } = key {
+        *protocol = Protocol::Sctp;
+    }
+    command
 }
 
 /// A frame that the device still has to cut into segments.

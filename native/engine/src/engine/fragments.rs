@@ -133,7 +133,8 @@ impl Engine {
         match dissect(frame) {
             Ok(Dissection::Ip(ip)) => {
                 let reassembled = Some(assembled.longest);
-                self.judge(Packet { frame, ip, meta, reassembled }, now, hops, outputs)
+                let packet = Packet { reassembled, ..Packet::new(frame, ip, meta) };
+                self.judge(packet, now, hops, outputs)
             }
             Ok(Dissection::Arp | Dissection::NotIp(_)) => Verdict::Pass(PassReason::NotIp),
             Err(malformed) => Verdict::Drop(drop_reason(malformed)),

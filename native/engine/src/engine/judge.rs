@@ -179,6 +179,9 @@ impl<'a, H: Hops> Judge<'a, H> {
         port: u16,
     ) -> Verdict {
         self.books.count_in(service.id, server.id, packet.length());
+        if let Err(reason) = packet.settle_offload() {
+            return Verdict::Drop(reason);
+        }
         let Self { hops, answers, configuration, .. } = self;
         match method {
             ForwardingMethod::DirectRouting => {

@@ -167,7 +167,7 @@ impl Engine {
     ) -> Verdict {
         let verdict = match dissect(frame) {
             Ok(Dissection::Ip(ip)) => {
-                let packet = Packet { frame, ip, meta, reassembled: None };
+                let packet = Packet::new(frame, ip, meta);
                 self.judge(packet, now, hops, outputs)
             }
             Ok(Dissection::Arp) => self.arp(frame, meta, outputs),
@@ -232,7 +232,9 @@ impl Engine {
             },
             now,
         };
-        judge.judge(&mut packet)
+        let verdict = judge.judge(&mut packet);
+        outputs.set_checksum(packet.checksum);
+        verdict
     }
 
     /// When [`Engine::handle_timeout`] is to be called next. Changes with every other call.

@@ -31,6 +31,9 @@ impl<H: Hops> Judge<'_, H> {
     /// Sends a packet of connection `id`, a reply or an ICMP error from the server's side, back to
     /// the client. Other than on the way in, the removal of the server ends nothing (IPVS).
     pub(super) fn give_back(&mut self, packet: &mut Packet<'_>, id: ConnectionId) -> Verdict {
+        if let Err(reason) = packet.settle_offload() {
+            return Verdict::Drop(reason);
+        }
         let server = self.connections.entry(id).server();
         let key = self.connections.key(id);
         let own = self.own_address(server, key.virtual_address);

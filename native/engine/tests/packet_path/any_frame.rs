@@ -9,7 +9,7 @@ use engine::command::{
     Command, ForwardingMethod, Protocol, SchedulerName, ServerSpec, ServiceKey, Tunnel,
     TunnelChecksum, TunnelKind,
 };
-use engine::frame::{ChecksumState, FrameMeta, Segmentation};
+use engine::frame::{ChecksumState, FrameMeta, PartialChecksum, Segmentation};
 use proptest::prelude::*;
 
 const CLIENT: &str = "203.0.113.9";
@@ -66,9 +66,13 @@ fn meta() -> impl Strategy<Value = FrameMeta> {
         proptest::option::of((0_u16.., 0_u16..).prop_map(|(segment_size, header_length)| {
             Segmentation { segment_size, header_length }
         }));
-    (any::<bool>(), segmentation, proptest::option::of(any::<u16>())).prop_map(
-        |(partial, segmentation, vlan)| FrameMeta {
-            checksum: if partial { ChecksumState::Partial } else { ChecksumState::Complete },
+    // Mostly where a transport header and its checksum may lie.
+    let start = prop_oneof![Just(34_u16), Just(54), 0..120_u16, any::<u16>()];
+    let offset = prop_oneof![Just(16_u16), Just(6), Just(8), any::<u16>()];
+    let place = (start, offset).prop_map(|(start, offset)| PartialChecksum { start, offset });
+    (proptest::option::of(place), segmentation, proptest::option::of(any::<u16>())).prop_map(
+        |(place, segmentation, vlan)| FrameMeta {
+            checksum: place.map_or(ChecksumState::Complete, ChecksumState::Partial),
             segmentation,
             vlan,
             ..FrameMeta::plain(CLIENT_SIDE)

@@ -12,7 +12,6 @@ use crate::lab::{
 use engine::Limits;
 use engine::command::{Command, Protocol, SchedulerFlag, SchedulerName, ServerKey, SettingsPatch};
 use engine::event::{AdoptionCause, Event};
-use engine::frame::{ChecksumState, FrameMeta, Segmentation};
 use engine::hop::{Egress, Hop, NextHop};
 use engine::snapshot::{ConnectionFilter, Flow};
 use engine::verdict::{DropReason, PassReason, ReplyReason, Verdict};
@@ -273,39 +272,6 @@ fn a_packet_too_big_for_the_way_is_refused_or_cut() {
         payload.extend(&fragment[34..]);
     }
     assert_eq!(payload, datagram);
-}
-
-#[test]
-fn fragments_of_a_partial_checksum_carry_a_whole_one() {
-    let mut lab = Lab::new(&one_server(Protocol::Udp, VIP, "10.0.0.11"));
-    lab.ways = way(600);
-    let mut ip = Ip::new(CLIENT, VIP);
-    ip.flags = 0;
-    let mut datagram = udp_datagram(40000, PORT, &[0x5a; 1000]);
-    let mut pseudo = vec![203, 0, 113, 9, 198, 51, 100, 1, 0, 17];
-    pseudo.extend(u16::try_from(datagram.len()).unwrap().to_be_bytes());
-    let partial = !reference_checksum(&pseudo);
-    datagram[6..8].copy_from_slice(&partial.to_be_bytes());
-    let meta = FrameMeta { checksum: ChecksumState::Partial, ..FrameMeta::plain(CLIENT_SIDE) };
-    let outcome = lab.process_with(&ip.frame(17, &datagram), &meta);
-    let payload: Vec<u8> = outcome.frames.iter().flat_map(|frame| frame[34..].to_vec()).collect();
-    assert_eq!(reference_checksum(&[pseudo, payload].concat()), 0);
-}
-
-#[test]
-fn a_frame_of_many_segments_is_one_packet_and_fits_by_its_segments() {
-    let mut lab = Lab::new(&one_server(Protocol::Tcp, VIP, "10.0.0.11"));
-    server(&lab.process(&tcp(CLIENT, 40000, VIP, SYN)));
-    let segment = tcp_segment(40000, PORT, ACK, &[0; 20_000]);
-    let frame = Ip::new(CLIENT, VIP).frame(6, &segment);
-    let meta = |segment_size| FrameMeta {
-        segmentation: Some(Segmentation { segment_size, header_length: 54 }),
-        checksum: ChecksumState::Partial,
-        ..FrameMeta::plain(CLIENT_SIDE)
-    };
-    assert_eq!(lab.process_with(&frame, &meta(1460)).frames[0].len(), frame.len());
-    let verdict = lab.process_with(&frame, &meta(1461)).verdict;
-    assert_eq!(verdict, Verdict::Reply(ReplyReason::TooBig));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use engine::verdict::{DropReason, ReplyReason, Verdict};
 use proptest::prelude::*;
 
 use crate::lab::decapsulate::{Arrived, decapsulate};
-use crate::lab::frames::{ACK, Ip, reference_checksum, tcp_segment, udp_datagram};
+use crate::lab::frames::{ACK, Ip, pseudo_header, reference_checksum, tcp_segment, udp_datagram};
 use crate::lab::{
     CLIENT_SIDE, EGRESS_MAC, Lab, PORT, ROUTER_MAC, SERVER_SIDE, VIP, VIP6, Ways, address, key,
     server_spec, service, settings, sloppy_tcp,
@@ -90,15 +90,6 @@ fn aged(frame: &[u8]) -> Vec<u8> {
     packet
 }
 
-fn pseudo_header(packet: &[u8]) -> Vec<u8> {
-    let length = |header: usize| u32::try_from(packet.len() - header).unwrap().to_be_bytes();
-    if packet[0] >> 4 == 4 {
-        [&packet[12..20], &[0, packet[9]], &length(20)[2..]].concat()
-    } else {
-        [&packet[8..40], &length(40), &[0, 0, 0, packet[6]]].concat()
-    }
-}
-
 /// Leaves the transport checksum at `at` of a packet open, as a sender with offload does.
 fn open_checksum(packet: &mut [u8], header: usize, at: usize) {
     let sum = !reference_checksum(&pseudo_header(packet));
@@ -136,7 +127,7 @@ proptest! {
         if partial {
             open_checksum(&mut frame[14..], header - 14, 6);
         }
-        let checksum = if partial { ChecksumState::Partial } else { ChecksumState::Complete };
+        let checksum = if partial { ChecksumState::left_to_device(&frame) } else { ChecksumState::Complete };
         let meta = FrameMeta { checksum, ..FrameMeta::plain(CLIENT_SIDE) };
         let outcome = lab(shape, outer, 1500).process_with(&frame, &meta);
         prop_assert!(matches!(outcome.verdict, Verdict::Encapsulate { .. }), "{:?}", outcome.verdict);
@@ -174,7 +165,7 @@ proptest! {
         open_checksum(&mut frame[14..], header, if tcp { 16 } else { 6 });
         let transport_header = if tcp { 20 } else { 8 };
         let meta = FrameMeta {
-            checksum: ChecksumState::Partial,
+            checksum: ChecksumState::left_to_device(&frame),
             segmentation: Some(Segmentation { segment_size, header_length: 0 }),
             ..FrameMeta::plain(CLIENT_SIDE)
         };
@@ -300,7 +291,7 @@ fn packets_that_may_be_cut_are_cut_on_the_outside() {
         assert_eq!(outcome.frames.len(), 3);
         assert_eq!(reassembled(&outcome.frames), aged(&frame));
         let meta = FrameMeta {
-            checksum: ChecksumState::Partial,
+            checksum: ChecksumState::left_to_device(&frame),
             segmentation: Some(Segmentation { segment_size: 1990, header_length: 0 }),
             ..FrameMeta::plain(CLIENT_SIDE)
         };

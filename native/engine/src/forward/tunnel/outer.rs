@@ -7,6 +7,7 @@ use wire::gue::RemoteChecksum;
 use wire::{checksum, gre, gue, ipv4, ipv6, protocol, udp};
 
 use crate::command::{Tunnel, TunnelChecksum, TunnelKind};
+use crate::frame::checksum_offset;
 use crate::identification::Identification;
 use crate::packet::Packet;
 
@@ -224,7 +225,7 @@ fn remote_checksum(packet: &Packet<'_>, tunnel: Tunnel) -> Option<RemoteChecksum
         return None;
     }
     let start = packet.ip.l4 - packet.ip.l3;
-    let offset = start + packet.checksum_offset()?;
+    let offset = start + checksum_offset(&packet.ip.upper)?;
     Some(RemoteChecksum { start: u16::try_from(start).ok()?, offset: u16::try_from(offset).ok()? })
 }
 

@@ -11,7 +11,7 @@ use engine::command::{
     ServiceKey, ServiceSpec, SettingsPatch,
 };
 use engine::configuration::Configuration;
-use engine::frame::{FrameMeta, InterfaceId, Outputs};
+use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Outputs};
 use engine::hop::{Hop, Hops, NextHop, ServerId};
 use engine::time::Instant;
 use engine::verdict::Verdict;
@@ -65,6 +65,8 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     /// All frames that leave, in order.
     pub(crate) frames: Vec<Vec<u8>>,
+    /// What is left for the device of a frame that leaves as it lies.
+    pub(crate) left: ChecksumState,
 }
 
 pub(crate) struct Lab {
@@ -111,7 +113,7 @@ impl Lab {
             frames.push([outputs.prefix().octets(), &frame[from as usize..end as usize]].concat());
         }
         frames.extend(outputs.frames().iter().map(|made| outputs.octets(made).to_vec()));
-        Outcome { verdict, frames }
+        Outcome { verdict, frames, left: outputs.checksum() }
     }
 
     /// Lets time pass.
