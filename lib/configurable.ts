@@ -1,12 +1,16 @@
 import type { Command, MarkMatch, ServerKey, ServiceKey, Settings, SettingsPatch } from './command.js'
 import type { CoreControl } from './binding/core.js'
 import { coreError, errorCode } from './binding/outcome.js'
+import type { Configuration } from './configuration.js'
 import { Configurator } from './configurator.js'
+import type { ConnectionFilter, ConnectionPage } from './connection.js'
+import { ControlServer } from './control/server.js'
 import type { DrainOptions } from './drain.js'
 import { Drains } from './drain.js'
 import { GuardedEmitter } from './emitter.js'
 import { DirectorError } from './errors.js'
 import type { CoreEvent } from './events.js'
+import type { Explanation, Flow } from './explanation.js'
 import { checked } from './options/check.js'
 import { commands as commandsCheck, markMatches } from './options/command.js'
 import { mark as markCheck } from './options/key.js'
@@ -17,7 +21,7 @@ import { settings as settingsCheck } from './options/settings.js'
 import { pushService } from './options/start.js'
 import type { Batch } from './options/start.js'
 import type { RealServer } from './real-server.js'
-import type { Version } from './snapshot.js'
+import type { Statistics, Version } from './snapshot.js'
 import type { VirtualService } from './virtual-service.js'
 
 /**
@@ -26,6 +30,7 @@ import type { VirtualService } from './virtual-service.js'
  */
 export abstract class ConfigurableDirector extends GuardedEmitter {
   readonly #configurator: Configurator
+  readonly #controls: ControlServer[] = []
   /** @internal */
   protected readonly drains: Drains = new Drains()
 
@@ -48,6 +53,40 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
 
   /** @internal */
   protected abstract drainedWait(service: ServiceKey, server: ServerKey, options: DrainOptions): Promise<void>
+
+  /** All counters, now. */
+  abstract snapshot(): Statistics | Promise<Statistics>
+
+  /** Sets the traffic counters of a service, or of all, to zero. */
+  abstract zero(service?: ServiceKey): void | Promise<void>
+
+  /** Says where the next packet of a flow goes, and why. */
+  abstract explain(flow: Flow): Explanation | Promise<Explanation>
+
+  /** @internal */
+  abstract connectionPage(
+    filter: ConnectionFilter,
+    cursor: number,
+    limit: number,
+  ): ConnectionPage | Promise<ConnectionPage>
+
+  /** Everything that is configured: services with servers, settings, marks. */
+  get configuration(): Configuration {
+    return this.core().configuration()
+  }
+
+  /**
+   * Opens a control socket (mode 0600) at a path, for `ControlClient` and for commands. That of a
+   * director that died is replaced.
+   *
+   * @throws DirectorError `ERR_DIRECTOR_CONTROL_IN_USE`, `ERR_DIRECTOR_CONTROL_SOCKET`, `ERR_DIRECTOR_INVALID_OPTIONS`
+   */
+  async serveControl(path: string): Promise<ControlServer> {
+    this.core()
+    const server = await ControlServer.open(this, path)
+    this.#controls.push(server)
+    return server
+  }
 
   /** Number and digest of the configuration in force. */
   get version(): Version {
@@ -121,6 +160,11 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
   /** Removes all services; marks and settings stay (`ipvsadm -C`). */
   clear(): Version {
     return this.#configurator.apply([{ type: 'clear' }], [''])
+  }
+
+  /** @internal */
+  protected async closeControls(): Promise<void> {
+    await Promise.all(this.#controls.map((server) => server.close()))
   }
 
   /** @internal */

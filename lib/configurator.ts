@@ -1,7 +1,8 @@
 import { identityOf, serverText, serviceText } from './address.js'
-import type { CoreControl, CoreService } from './binding/core.js'
+import type { CoreControl } from './binding/core.js'
 import { unwrap } from './binding/outcome.js'
 import type { Command, ServerKey, ServiceKey } from './command.js'
+import type { ConfiguredService } from './configuration.js'
 import { drainOptions } from './drain.js'
 import type { DrainOptions } from './drain.js'
 import { Handles } from './handles.js'
@@ -24,7 +25,7 @@ export interface ConfiguratorHost {
 }
 
 interface Entry {
-  readonly service: CoreService
+  readonly service: ConfiguredService
   readonly servers: ReadonlyMap<string, ServerConfiguration>
 }
 
@@ -54,7 +55,7 @@ export class Configurator {
   }
 
   /** A service as configured. */
-  serviceConfiguration(key: ServiceKey): CoreService | undefined {
+  serviceConfiguration(key: ServiceKey): ConfiguredService | undefined {
     return this.#read().get(serviceText(key))?.service
   }
 
@@ -112,6 +113,6 @@ export class Configurator {
   }
 }
 
-function entryOf(service: CoreService): Entry {
+function entryOf(service: ConfiguredService): Entry {
   return { service, servers: new Map(service.servers.map((server) => [serverText(service, server), server])) }
 }

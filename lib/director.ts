@@ -1,23 +1,24 @@
-import type { CoreDirector, CoreStartOptions } from './binding/core.js'
+import type { CoreDirector } from './binding/core.js'
 import { coreError, unwrap } from './binding/outcome.js'
-import type { Command, ServerKey, ServiceKey } from './command.js'
+import type { ServerKey, ServiceKey } from './command.js'
 import { ConfigurableDirector } from './configurable.js'
-import type { ConnectionFilter, ConnectionRow } from './connection.js'
+import type { ConnectionFilter, ConnectionPage, ConnectionRow } from './connection.js'
 import type { DrainOptions } from './drain.js'
-import { abortedError, closedError, DirectorError } from './errors.js'
+import { closedError } from './errors.js'
+import type { DirectorError } from './errors.js'
 import type { CoreEvent } from './events.js'
 import type { Explanation, Flow } from './explanation.js'
 import { KeepAlive } from './keep-alive.js'
-import { nativeAddon } from './native.js'
 import { OfflineDirector } from './offline-director.js'
 import { checked } from './options/check.js'
 import { connectionFilter, flow as flowCheck } from './options/connections.js'
 import { serviceKey } from './options/key.js'
 import type { OfflineOptions } from './options/offline.js'
 import { Problems } from './options/problems.js'
-import { checkSloppy, directorOptions, initialBatch } from './options/start.js'
+import { checkSloppy, directorOptions } from './options/start.js'
 import type { DirectorOptions, Logger } from './options/start.js'
 import type { LiveStatistics } from './snapshot.js'
+import { startDirector } from './start.js'
 import { statisticsAt, statisticsOptions } from './statistics.js'
 import type { StatisticsOptions } from './statistics.js'
 
@@ -57,7 +58,10 @@ export class Director extends ConfigurableDirector {
     const accepted = directorOptions(options, '', problems)
     checkSloppy(accepted, problems)
     problems.throwIfAny()
-    return startDirector(accepted ?? options, (core, logger) => new Director(core, logger))
+    const { control } = options
+    const director = await startDirector(accepted ?? options, (core, logger) => new Director(core, logger))
+    if (control !== undefined) await director.#openControl(control)
+    return director
   }
 
   /**
@@ -128,12 +132,15 @@ export class Director extends ConfigurableDirector {
   async *connections(filter: ConnectionFilter = {}): AsyncIterableIterator<ConnectionRow> {
     const accepted = checked(connectionFilter, filter, new Problems())
     for (let cursor: number | null = 0; cursor !== null;) {
-      const page: { rows: readonly ConnectionRow[]; next: number | null } = unwrap(
-        await this.core().connections(accepted, cursor, PAGE_ROWS),
-      )
+      const page: ConnectionPage = await this.connectionPage(accepted, cursor, PAGE_ROWS)
       yield* page.rows
       cursor = page.next
     }
+  }
+
+  /** @internal */
+  async connectionPage(filter: ConnectionFilter, cursor: number, limit: number): Promise<ConnectionPage> {
+    return unwrap(await this.core().connections(filter, cursor, limit))
   }
 
   /** Says where the next packet of a flow goes, and why. */
@@ -145,6 +152,18 @@ export class Director extends ConfigurableDirector {
   async zero(service?: ServiceKey): Promise<void> {
     const key = service === undefined ? null : checked(serviceKey, service, new Problems(), 'service')
     unwrap(await this.core().zero(key))
+  }
+
+  /** A director that cannot be controlled as asked does not run. */
+  async #openControl(path: string): Promise<void> {
+    try {
+      // The director itself holds the event loop open, or lets go.
+      const server = await this.serveControl(path)
+      server.unref()
+    } catch (error) {
+      await this.close()
+      throw error
+    }
   }
 
   /** @internal */
@@ -193,6 +212,7 @@ export class Director extends ConfigurableDirector {
       this.#keepAlive.end()
       this.#logger?.info('the director has closed')
       this.tell('close')
+      await this.closeControls()
     }
   }
 
@@ -205,43 +225,4 @@ export class Director extends ConfigurableDirector {
       if (snapshot) this.drains.check(snapshot)
     }
   }
-}
-
-/** Starts the core; an abort meanwhile closes what was started before it is told. */
-async function startDirector(
-  options: DirectorOptions,
-  make: (core: CoreDirector, logger: Logger | undefined) => Director,
-): Promise<Director> {
-  const { signal, logger } = options
-  if (signal?.aborted) throw abortedError('Director.start()', signal)
-  if (process.platform !== 'linux') throw unsupported()
-  const { commands, paths } = initialBatch(options)
-  const made: { director?: Director } = {}
-  const { BindingDirector } = nativeAddon()
-  const core = new BindingDirector()
-  const wake = (): void => made.director?.takeEvents()
-  unwrap(await core.start(coreOptions(options, commands), wake), paths)
-  if (signal?.aborted) {
-    await core.close()
-    throw abortedError('Director.start()', signal)
-  }
-  logger?.info(`a director runs on ${options.interfaces.join(', ')}`)
-  const director = make(core, logger)
-  made.director = director
-  // What happened before there was anybody to tell; listeners get a turn to be added.
-  setImmediate(() => director.takeEvents())
-  return director
-}
-
-function coreOptions(options: DirectorOptions, services: readonly Command[]): CoreStartOptions {
-  const { interfaces, workers, spread, connections, ringFrames } = options
-  const { answerNeighbours, fastPath, promiscuous } = options
-  const optional = { workers, spread, connections, ringFrames, answerNeighbours, fastPath, promiscuous }
-  const given = Object.entries(optional).filter(([, value]) => value !== undefined)
-  return { interfaces, services, ...Object.fromEntries(given) }
-}
-
-function unsupported(): DirectorError {
-  const message = `a live director needs Linux, this is ${process.platform}; Director.offline() works everywhere`
-  return new DirectorError('ERR_DIRECTOR_UNSUPPORTED_PLATFORM', message)
 }

@@ -23,7 +23,10 @@ export type {
   TunnelConfiguration,
 } from './command.js'
 export { ConfigurableDirector } from './configurable.js'
+export type { Configuration, ConfiguredService, MarkDefinition } from './configuration.js'
 export type { ConnectionFilter, ConnectionRow } from './connection.js'
+export type { ControlStatistics } from './control/counters.js'
+export { ControlServer } from './control/server.js'
 export { Director } from './director.js'
 export type { DrainOptions } from './drain.js'
 export { DirectorError, isDirectorError } from './errors.js'

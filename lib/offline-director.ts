@@ -107,11 +107,16 @@ export class OfflineDirector extends ConfigurableDirector {
     const accepted = checked(connectionFilter, filter, new Problems())
     const rows: ConnectionRow[] = []
     for (let cursor: number | null = 0; cursor !== null;) {
-      const page: ConnectionPage = unwrap(this.#core.connections(accepted, cursor, PAGE_ROWS))
+      const page = this.connectionPage(accepted, cursor, PAGE_ROWS)
       rows.push(...page.rows)
       cursor = page.next
     }
     return rows
+  }
+
+  /** @internal */
+  connectionPage(filter: ConnectionFilter, cursor: number, limit: number): ConnectionPage {
+    return unwrap(this.#core.connections(filter, cursor, limit))
   }
 
   /**

@@ -1,42 +1,19 @@
-import type { Command, MarkMatch, ServiceKey, Settings } from '../command.js'
+import type { Command, ServiceKey } from '../command.js'
+import type { Configuration } from '../configuration.js'
 import type { ConnectionFilter, ConnectionPage } from '../connection.js'
 import type { CoreEvent } from '../events.js'
 import type { Explanation, Flow } from '../explanation.js'
 import type { Spread } from '../options/start.js'
-import type {
-  LiveStatistics,
-  ServerConfiguration,
-  ServiceConfiguration,
-  Statistics,
-  Version,
-} from '../snapshot.js'
+import type { LiveStatistics, Statistics, Version } from '../snapshot.js'
 import type { FrameMeta, HopOptions, OfflineResult, OutgoingFrame } from '../verdict.js'
 import type { Outcome } from './outcome.js'
-
-/** A service of the configuration, with its servers in list order. */
-export type CoreService = ServiceConfiguration & {
-  /** Servers, the newest first. */
-  readonly servers: readonly ServerConfiguration[]
-}
-
-/** The whole configuration. */
-export interface CoreConfiguration {
-  /** Its number and digest. */
-  readonly version: Version
-  /** Services, in the order they were added. */
-  readonly services: readonly CoreService[]
-  /** Global settings. */
-  readonly settings: Settings
-  /** What carries which mark. */
-  readonly marks: readonly { readonly mark: number; readonly matches: readonly MarkMatch[] }[]
-}
 
 /** What live and offline directors of the addon share. */
 export interface CoreControl {
   /** Applies commands, all or none. */
   apply(commands: readonly Command[]): Outcome<Version>
   /** The configuration in force. */
-  configuration(): CoreConfiguration
+  configuration(): Configuration
   /** Takes the events that wait. */
   takeEvents(): CoreEvent[]
 }

@@ -66,6 +66,8 @@ export interface DirectorOptions extends CommonOptions {
   readonly fastPath?: boolean
   /** Set the interfaces promiscuous. Default: false. */
   readonly promiscuous?: boolean
+  /** Path of a control socket to open, with mode 0600, for as long as the director runs. Default: none. */
+  readonly control?: string
   /** Gives up starting when aborted; what was started is closed first. */
   readonly signal?: AbortSignal
   /** Takes messages. Default: none are made. */
@@ -108,6 +110,7 @@ export const directorOptions: Check<DirectorOptions> = object<DirectorOptions>(
     answerNeighbours: flag,
     fastPath: flag,
     promiscuous: flag,
+    control: text(1, 4096),
     signal: abortSignal,
     logger,
   },
