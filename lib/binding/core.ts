@@ -75,6 +75,10 @@ export interface CoreStartOptions {
 export interface CoreAddon {
   /** Version of the package that the addon was built from. */
   version(): string
+  /** Who connected to the Unix socket `fd`; throws when that is none. */
+  peer(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number }
+  /** Tells the service manager at `socket` what goes on; throws when nobody listens. */
+  notify(socket: string, state: string): void
   /** Makes a live director that is not started yet. */
   readonly BindingDirector: new () => CoreDirector
   readonly BindingOfflineDirector: new (options: {

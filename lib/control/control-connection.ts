@@ -57,8 +57,9 @@ export class ControlConnection {
 
   async #take(chunk: Buffer): Promise<void> {
     this.#socket.pause()
-    clearTimeout(this.#deadline)
     for (const line of this.#lines.take(chunk)) {
+      clearTimeout(this.#deadline)
+      this.#deadline = undefined
       if (line === undefined) return this.#oversized()
       await this.#answer(line)
       if (this.#socket.destroyed || this.#socket.writableEnded) return
@@ -69,7 +70,7 @@ export class ControlConnection {
 
   /** A line that has begun has to end: somebody who dribbles octets does not get more time. */
   #expectEnd(): void {
-    this.#deadline = setTimeout(() => this.#unfinished(), LINE_MS_MAX).unref()
+    this.#deadline ??= setTimeout(() => this.#unfinished(), LINE_MS_MAX).unref()
   }
 
   async #answer(line: Buffer): Promise<void> {

@@ -11,6 +11,7 @@ import { newCounters } from './counters.js'
 import type { ControlCounters, ControlStatistics } from './counters.js'
 import { methods, unknownMethod } from './methods.js'
 import type { Method } from './methods.js'
+import { mayControl, peerOf } from './peer.js'
 import { errorLine } from './protocol.js'
 import { listenAt } from './socket-file.js'
 import type { SocketFile } from './socket-file.js'
@@ -112,10 +113,13 @@ export class ControlServer {
     socket.unref()
     // A client that goes away is no error: its 'close' follows.
     socket.on('error', () => undefined)
+    if (!mayControl(peerOf(socket))) {
+      this.#counters.denied += 1
+      return sendAway(socket, denied())
+    }
     if (this.#connections.size >= CLIENTS_MAX) {
       this.#counters.tooMany += 1
-      socket.write(errorLine(null, busy()))
-      return socket.destroySoon()
+      return sendAway(socket, busy())
     }
     this.#counters.accepted += 1
     this.#counters.clients += 1
@@ -143,6 +147,16 @@ export class ControlServer {
     const json = JSON.stringify(data instanceof DirectorError ? faultOf(data) : (data ?? {}))
     for (const connection of this.#connections) connection.subscriptions.tell(name, json)
   }
+}
+
+function sendAway(socket: Socket, error: DirectorError): void {
+  socket.write(errorLine(null, error))
+  socket.destroySoon()
+}
+
+function denied(): DirectorError {
+  const message = 'only the user that the director runs as, and root, may control it'
+  return new DirectorError('ERR_DIRECTOR_CONTROL_DENIED', message)
 }
 
 function busy(): DirectorError {

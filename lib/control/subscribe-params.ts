@@ -1,5 +1,7 @@
+import type { DirectorEvents } from '../events.js'
 import { arrayOf, integer, object, oneOf } from '../options/check.js'
 import type { Check } from '../options/check.js'
+import type { ControlFault } from './protocol.js'
 
 /** The events of a director that a control socket tells; `error` is told without being handled. */
 export const CONTROL_EVENTS = [
@@ -15,6 +17,25 @@ export const CONTROL_EVENTS = [
 
 /** Name of such an event. */
 export type ControlEventName = (typeof CONTROL_EVENTS)[number]
+
+/** What is told of each event: what its listeners get; of an error its code, message and issues. */
+export type ControlEventData = {
+  readonly [K in ControlEventName]: K extends 'error'
+    ? ControlFault
+    : DirectorEvents[K] extends [infer Data]
+      ? Data
+      : Readonly<Record<never, never>>
+}
+
+/** An event that a client was told. */
+export type ControlEvent<K extends ControlEventName = ControlEventName> = {
+  readonly [N in K]: {
+    /** Which. */
+    readonly name: N
+    /** What about. */
+    readonly data: ControlEventData[N]
+  }
+}[K]
 
 /** What a client wants to be told. */
 export interface SubscribeParams {

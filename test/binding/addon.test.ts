@@ -38,7 +38,13 @@ function methods(constructor: { prototype: object }): string[] {
 
 test('the addon has exactly what lib/binding/core.ts says', (t) => {
   const addon = nativeAddon()
-  t.deepEqual(Object.keys(addon).toSorted(), ['BindingDirector', 'BindingOfflineDirector', 'version'])
+  t.deepEqual(Object.keys(addon).toSorted(), [
+    'BindingDirector',
+    'BindingOfflineDirector',
+    'notify',
+    'peer',
+    'version',
+  ])
   t.deepEqual(methods(addon.BindingOfflineDirector), offline)
   t.deepEqual(methods(addon.BindingDirector), live)
 })

@@ -87,6 +87,7 @@ pub mod fanout;
 pub mod fast_path;
 pub mod guard;
 pub mod netlink;
+pub mod peer;
 pub mod ready;
 pub mod socket;
 #[expect(unsafe_code, reason = "the one place where system calls are made")]

@@ -1,14 +1,9 @@
 //! Frames in, verdicts and frames out.
 
 use director::offline::{OfflineFrame, OfflineResult};
-use engine::command::Protocol;
 use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Segmentation};
-use engine::snapshot::Flow;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
-use wire::{Dissection, Upper, dissect};
-
-use crate::outcome::Refusal;
 
 /// What is known of a frame beside its octets.
 #[napi(object)]
@@ -117,28 +112,4 @@ impl From<OfflineFrame> for BindingOutgoingFrame {
     fn from(frame: OfflineFrame) -> Self {
         Self { frame: frame.frame.into(), interface: frame.interface, vlan: frame.vlan }
     }
-}
-
-/// The flow that a frame belongs to, as its headers say.
-pub(crate) fn flow_of(frame: &[u8]) -> Result<Flow, Refusal> {
-    let refused = |why: &str| Refusal::new("invalid-options", format!("the frame {why}"));
-    let ip = match dissect(frame) {
-        Ok(Dissection::Ip(ip)) => ip,
-        Ok(_) => return Err(refused("carries no IP packet")),
-        Err(malformed) => return Err(refused(&format!("is malformed: {malformed:?}"))),
-    };
-    let (protocol, client_port, virtual_port) = match ip.upper {
-        Upper::Tcp { source_port, destination_port, .. } => {
-            (Protocol::Tcp, source_port, destination_port)
-        }
-        Upper::Udp { source_port, destination_port } => {
-            (Protocol::Udp, source_port, destination_port)
-        }
-        Upper::Sctp { source_port, destination_port, .. } => {
-            (Protocol::Sctp, source_port, destination_port)
-        }
-        _ => return Err(refused("has no TCP, UDP or SCTP ports")),
-    };
-    let (client_address, virtual_address) = (ip.source, ip.destination);
-    Ok(Flow { protocol, client_address, client_port, virtual_address, virtual_port })
 }

@@ -120,7 +120,7 @@ impl BindingOfflineDirector {
     /// Where a frame goes.
     #[napi(catch_unwind)]
     pub fn explain_frame(&self, frame: &[u8]) -> Result<Value> {
-        outcome(crate::frame::flow_of(frame).map(|flow| self.director.explain(&flow)))
+        outcome(self.director.explain_frame(frame).map_err(|error| Refusal::invalid(&error)))
     }
 
     /// Sets counters to zero.

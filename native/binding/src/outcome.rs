@@ -21,6 +21,11 @@ impl Refusal {
     pub(crate) const fn new(code: &'static str, message: String) -> Self {
         Self { code, message, issues: Vec::new() }
     }
+
+    /// A refusal of an argument.
+    pub(crate) fn invalid(error: &dyn std::fmt::Display) -> Self {
+        Self::new("invalid-options", error.to_string())
+    }
 }
 
 impl From<Vec<Issue>> for Refusal {
@@ -67,8 +72,7 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Value> {
 
 /// A value as JavaScript gave it. The TypeScript side has checked its shape.
 pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> std::result::Result<T, Refusal> {
-    serde_json::from_value(value)
-        .map_err(|error| Refusal::new("invalid-options", error.to_string()))
+    serde_json::from_value(value).map_err(|error| Refusal::invalid(&error))
 }
 
 /// The exception for what only a defect of the package can cause.

@@ -48,6 +48,7 @@ mod merge;
 pub mod offline;
 pub mod pending;
 pub mod port;
+pub mod process;
 mod query;
 #[cfg(test)]
 mod testing;

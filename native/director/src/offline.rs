@@ -2,6 +2,7 @@
 //! come out. The same engine and the same configuration as live, on a clock that stands still until
 //! it is told to go on.
 
+mod flow;
 mod replay;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use crate::hops::{self, HopTable};
 use crate::pending::{Pending, PendingLimits, Whom};
 use crate::port::{Offload, Outgoing, part};
 
+pub use flow::FlowError;
 pub use replay::ReplayError;
 
 /// Bounds and seed of an offline director.
@@ -196,6 +198,15 @@ impl OfflineDirector {
     #[must_use]
     pub fn explain(&self, flow: &Flow) -> Explanation {
         self.engine.explain(flow, self.now)
+    }
+
+    /// Why a frame goes where it goes; asked about by its flow.
+    ///
+    /// # Errors
+    ///
+    /// When the frame has no TCP, UDP or SCTP ports.
+    pub fn explain_frame(&self, frame: &[u8]) -> Result<Explanation, FlowError> {
+        Ok(self.explain(&flow::of_frame(frame)?))
     }
 
     /// A part of the connection table, from `cursor` (0 at first) on.
