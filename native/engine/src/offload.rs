@@ -36,6 +36,14 @@ impl Packet<'_> {
         }
     }
 
+    /// Whether this is a UDP datagram whose sender made no checksum (RFC 768).
+    pub(crate) fn is_udp_without_checksum(&self) -> bool {
+        let datagram = self.frame.get(self.ip.l4..self.ip.end).unwrap_or_default();
+        matches!(self.ip.upper, Upper::Udp { .. })
+            && !self.checksum_is_partial()
+            && udp::Packet::new_unchecked(datagram).checksum() == 0
+    }
+
     /// Completes a checksum that was left to the device, as that would have done.
     pub(crate) fn complete_checksum(&mut self) {
         let ChecksumState::Partial(place) = self.checksum else { return };

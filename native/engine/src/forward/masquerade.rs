@@ -130,6 +130,10 @@ fn is_rewritable(packet: &Packet<'_>) -> bool {
 }
 
 fn rewrite(packet: &mut Packet<'_>, end: End, place: Place) {
+    // A datagram without checksum gets one, over what is inside it: that can be left to no device.
+    if packet.is_udp_without_checksum() {
+        packet.complete_checksum();
+    }
     let state = match packet.checksum_is_partial() {
         true => Checksum::Partial,
         false => Checksum::Complete,

@@ -1,6 +1,10 @@
-//! Whether a frame's checksums are right, by the book: an oracle.
+//! Whether a frame's checksums are right, by the book: an oracle. And making them so.
 
-use wire::dissect::{Dissection, Fragment, dissect};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use engine::frame::{ChecksumState, PartialChecksum};
+use wire::dissect::{Dissection, Fragment, IpFrame, dissect};
 use wire::protocol::{ICMPV4, ICMPV6, SCTP, TCP, UDP};
 
 const LINK: usize = 14;
@@ -46,12 +50,7 @@ pub(crate) fn transport(frame: &[u8]) -> bool {
         return false;
     }
     let Some(segment) = frame.get(ip.l4..ip.end) else { return false };
-    let length = u32::try_from(segment.len()).expect("a packet is small");
-    let addresses = match ip.source {
-        std::net::IpAddr::V4(_) => frame.get(ip.l3 + 12..ip.l3 + 20),
-        std::net::IpAddr::V6(_) => frame.get(ip.l3 + 8..ip.l3 + 40),
-    };
-    let pseudo = || sum(addresses.unwrap_or_default(), u32::from(ip.protocol) + length);
+    let pseudo = || pseudo_header(frame, &ip);
     match ip.protocol {
         TCP if segment.len() >= 20 => sum(segment, pseudo()) == 0xffff,
         UDP if segment.len() >= 8 => {
@@ -67,6 +66,72 @@ pub(crate) fn transport(frame: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// The sum of the pseudo header; ICMP in IPv4 and SCTP have none.
+fn pseudo_header(frame: &[u8], ip: &IpFrame) -> u32 {
+    let length = u32::try_from(ip.end - ip.l4).expect("a packet is small");
+    let addresses = match ip.source {
+        IpAddr::V4(_) => frame.get(ip.l3 + 12..ip.l3 + 20),
+        IpAddr::V6(_) => frame.get(ip.l3 + 8..ip.l3 + 40),
+    };
+    sum(addresses.unwrap_or_default(), u32::from(ip.protocol) + length)
+}
+
+/// Whether octets hold the checksum that covers them.
+pub(crate) fn sums_up(octets: &[u8]) -> bool {
+    sum(octets, 0) == 0xffff
+}
+
+/// The frame once the device that sends it has completed its checksum; none if it cannot.
+pub(crate) fn as_the_device(frame: &[u8], checksum: ChecksumState) -> Option<Cow<'_, [u8]>> {
+    let ChecksumState::Partial(PartialChecksum { start, offset }) = checksum else {
+        return Some(Cow::Borrowed(frame));
+    };
+    let Ok(Dissection::Ip(ip)) = dissect(frame) else { return None };
+    let (start, offset) = (usize::from(start), usize::from(offset));
+    if start < ip.l4 || start + offset + 2 > ip.end {
+        return None;
+    }
+    let mut completed = frame.to_vec();
+    let at = start + offset;
+    if (ip.protocol, start, offset) == (SCTP, ip.l4, 8) {
+        let crc = crc32c(&frame[start..ip.end]);
+        completed.get_mut(at..at + 4)?.copy_from_slice(&crc.to_le_bytes());
+    } else {
+        let checksum = !folded(sum(&frame[start..ip.end], 0));
+        let sent = if checksum == 0 { 0xffff } else { checksum };
+        completed[at..at + 2].copy_from_slice(&sent.to_be_bytes());
+    }
+    Some(Cow::Owned(completed))
+}
+
+/// Whether the transport checksum is right once the device has done its part.
+pub(crate) fn whole(frame: &[u8], checksum: ChecksumState) -> bool {
+    as_the_device(frame, checksum).is_some_and(|frame| transport(&frame))
+}
+
+/// Gives a good frame the transport checksum it should have.
+pub(crate) fn seal(frame: &mut Vec<u8>) {
+    open(frame);
+    let checksum = ChecksumState::left_to_device(frame);
+    *frame = as_the_device(frame, checksum).expect("a good frame").into_owned();
+}
+
+/// Writes into a good frame what a sender does that leaves the transport checksum to the device.
+pub(crate) fn open(frame: &mut [u8]) {
+    let Ok(Dissection::Ip(ip)) = dissect(frame) else { panic!("a good frame") };
+    let ChecksumState::Partial(place) = ChecksumState::left_to_device(frame) else { panic!() };
+    let seed = match ip.protocol {
+        SCTP | ICMPV4 => 0,
+        _ => folded(pseudo_header(frame, &ip)),
+    };
+    let at = usize::from(place.start + place.offset);
+    frame[at..at + 2].copy_from_slice(&seed.to_be_bytes());
+}
+
+fn folded(sum: u32) -> u16 {
+    u16::try_from(fold(sum)).expect("it is folded")
 }
 
 /// CRC32c of an SCTP packet with its checksum taken as zero (RFC 9260 appendix A).
@@ -92,6 +157,6 @@ pub(crate) fn repair_ipv4_header(frame: &mut [u8]) {
         return;
     }
     header[10..12].fill(0);
-    let checksum = !u16::try_from(sum(header, 0)).expect("it is folded");
+    let checksum = !folded(sum(header, 0));
     header[10..12].copy_from_slice(&checksum.to_be_bytes());
 }

@@ -1,5 +1,7 @@
 //! Changes of frames.
 
+use engine::frame::{ChecksumState, FrameMeta, PartialChecksum, Segmentation};
+
 use crate::good;
 
 /// Octets from the start of a frame that hold its headers, mostly.
@@ -24,6 +26,10 @@ impl Numbers {
 
     pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
+    }
+
+    fn word(&mut self) -> u16 {
+        u16::from_be_bytes([self.octet(), self.octet()])
     }
 
     fn octet(&mut self) -> u8 {
@@ -90,4 +96,24 @@ fn lie(frame: &mut [u8], numbers: &mut Numbers) {
     };
     let at = *numbers.pick(fields);
     put(frame, at, numbers);
+}
+
+/// One time of eight, has the port tell something else of a frame than what is so.
+pub(crate) fn mutate_meta(meta: &mut FrameMeta, numbers: &mut Numbers) {
+    if numbers.below(8) > 0 {
+        return;
+    }
+    let partial = |start, offset| ChecksumState::Partial(PartialChecksum { start, offset });
+    match numbers.below(7) {
+        0 => meta.checksum = partial(numbers.word(), numbers.word()),
+        1 => meta.checksum = partial(numbers.word() % 128, numbers.word() % 32),
+        2 => meta.checksum = partial(*numbers.pick(&[34, 54]), *numbers.pick(&[6, 8, 16])),
+        3 => meta.checksum = ChecksumState::Complete,
+        4 => meta.segmentation = None,
+        _ => {
+            let segment_size = *numbers.pick(&[0, 1, 36, 500, 1400, 1460, 1461, u16::MAX]);
+            let header_length = numbers.word();
+            meta.segmentation = Some(Segmentation { segment_size, header_length });
+        }
+    }
 }

@@ -165,6 +165,23 @@ fn a_checksum_left_open_inside_a_datagram_leaves_the_datagrams_own_alone() {
 }
 
 #[test]
+fn a_datagram_without_checksum_gets_one_of_all_that_will_be_inside() {
+    let (mut frame, meta) = open_inside();
+    frame[40..42].fill(0);
+    let mut lab = lab(Protocol::Udp, VIP, ForwardingMethod::Masquerading);
+    let outcome = lab.process_with(&frame, &meta);
+    server(&outcome);
+    assert_eq!(outcome.left, ChecksumState::Complete);
+    let packet = &outcome.frames[0][14..];
+    let covered = [pseudo_header(packet), packet[20..].to_vec()].concat();
+    assert_eq!(reference_checksum(&covered), 0);
+    let mut inside = frame[50..].to_vec();
+    let sum = reference_checksum(&inside);
+    inside[16..18].copy_from_slice(&sum.to_be_bytes());
+    assert_eq!(packet[36..], inside);
+}
+
+#[test]
 fn what_no_device_can_do_is_dropped_with_a_reason() {
     let frame = |protocol: Protocol| {
         let transport = match protocol {
