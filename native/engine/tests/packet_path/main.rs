@@ -5,6 +5,7 @@ mod defence;
 mod fast_path;
 mod fragments;
 mod lab;
+mod masquerade;
 mod no_allocation;
 mod offload;
 mod persistence;

@@ -2,6 +2,7 @@
 
 pub(crate) mod decapsulate;
 pub(crate) mod frames;
+pub(crate) mod sent;
 
 use std::net::IpAddr;
 use std::sync::Arc;
