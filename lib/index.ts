@@ -53,6 +53,7 @@ export type { SchedulerOptions, ServiceEdit, ServiceOptions } from './options/se
 export type { CommonOptions, DirectorOptions, Logger, SloppyOptions, Spread } from './options/start.js'
 export { RealServer } from './real-server.js'
 export type {
+  HopSnapshot,
   InterfaceSnapshot,
   LiveStatistics,
   NamedCounter,

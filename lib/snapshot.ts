@@ -183,7 +183,23 @@ export interface InterfaceSnapshot {
   readonly sendFailures: number
 }
 
-/** What became of frames that had to wait for a server's hardware address. */
+/** The way to the real servers at one address. */
+export interface HopSnapshot {
+  /** The servers' address. */
+  readonly address: string
+  /** The router on the way to it; `null` where there is none, and always with direct routing. */
+  readonly gateway: string | null
+  /** `resolving` while frames wait for the neighbour; `local`, an address of the director's own host, gets nothing. */
+  readonly state: 'ready' | 'resolving' | 'unreachable' | 'local'
+  /** The interface that frames leave by, once the way is ready. */
+  readonly interface: string | null
+  /** The neighbour's hardware address, once the way is ready. */
+  readonly neighbour: string | null
+  /** Largest IP packet, in octets, that fits. */
+  readonly mtu: number | null
+}
+
+/** What became of frames that had to wait for the hardware address of a server, or for the way to a client. */
 export interface WaitingSnapshot {
   /** Frames waiting now. */
   readonly waiting: number
@@ -197,14 +213,18 @@ export interface WaitingSnapshot {
   readonly expired: number
   /** Frames dropped because there is no neighbour or no way any more. */
   readonly unreachable: number
+  /** Frames dropped because they turned out too large for the way to their client. */
+  readonly tooBig: number
 }
 
 /** Everything that a live director counts, at one moment. */
 export interface LiveStatistics extends Statistics {
   /** What the interfaces carried. */
   readonly ports: readonly InterfaceSnapshot[]
+  /** The ways to the real servers, by address. */
+  readonly hops: readonly HopSnapshot[]
   /** What became of frames that had to wait. */
   readonly pending: WaitingSnapshot
-  /** How often a server's hardware address was not found. */
+  /** How often the hardware address of a server, or of what leads to a client, was not found. */
   readonly neighbourFailures: number
 }

@@ -1,19 +1,11 @@
 import test from 'ava'
 
 import { clientAddress, serverAddress, virtualAddress, type Family } from '../lab/addresses.ts'
-import type { Namespace } from '../lab/namespace.ts'
 import { hostInterface, outsideInterface, type Lab } from '../lab/topology.ts'
 import { ended, Stage } from './stage.ts'
 
 const small = 1300
 const bytes = 400_000
-
-/** What a host believes to be the path MTU; `undefined` when nothing told it. */
-async function pathMtu(host: Namespace, to: string, from: string): Promise<number | undefined> {
-  const [route] = await host.query('route', 'get', to, 'from', from)
-  const { metrics = [] } = route as { metrics?: readonly { readonly mtu?: number }[] }
-  return metrics.find(({ mtu }) => mtu !== undefined)?.mtu
-}
 
 /** Gives the director's way to every server a small MTU. */
 async function limitServers(lab: Lab, family: Family): Promise<void> {
@@ -39,7 +31,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     const chosen = await download(stage, family)
     const to = clientAddress(1, family)
     for (const index of [1, 2, 3]) {
-      const mtu = await pathMtu(stage.lab.server(index), to, virtualAddress[family])
+      const mtu = await stage.lab.server(index).pathMtu(to, virtualAddress[family])
       t.is(mtu, index === chosen ? small : undefined, `server ${index}; server ${chosen} sent`)
     }
   })
@@ -51,7 +43,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     const options = { bytes, direction: 'upload', verify: true, source: clientAddress(1, family) }
     const { exit, summary } = await ended(stage.client('bulk-client', options, family))
     t.is(exit.status, 0, JSON.stringify(summary))
-    t.is(await pathMtu(stage.lab.clients, virtualAddress[family], clientAddress(1, family)), small)
+    t.is(await stage.lab.clients.pathMtu(virtualAddress[family], clientAddress(1, family)), small)
   })
 }
 
@@ -63,7 +55,7 @@ test('a route that changes while the director runs is followed', async (t) => {
   for (let attempt = 1; attempt <= 50; attempt++) {
     const options = { bytes, direction: 'upload', source: clientAddress(1) }
     await ended(stage.client('bulk-client', options))
-    const mtu = await pathMtu(stage.lab.clients, virtualAddress.ipv4, clientAddress(1))
+    const mtu = await stage.lab.clients.pathMtu(virtualAddress.ipv4, clientAddress(1))
     if (mtu === small) return t.pass()
   }
   return t.fail('no upload was answered with "too big"')

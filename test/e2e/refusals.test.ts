@@ -1,6 +1,5 @@
 import test, { type ExecutionContext } from 'ava'
 
-import { serverAddress, virtualAddress } from '../lab/addresses.ts'
 import { directorOptions } from '../lab/director-options.ts'
 import { DirectorProgram, DirectorRefusal, type StartOptions } from '../lab/director-program.ts'
 import { Lab } from '../lab/topology.ts'
@@ -49,16 +48,6 @@ test('an unknown interface is named', async (t) => {
   const { code, message } = await refusal(t, lab, { interfaces: ['lan7'] })
   t.is(code, 'ERR_DIRECTOR_INTERFACE_NOT_FOUND')
   t.true(message.includes('lan7'))
-  await expectUntouched(t, lab)
-})
-
-test('masquerading is refused by a live director', async (t) => {
-  const lab = await oneDirector(t)
-  const service = { protocol: 'tcp', address: virtualAddress.ipv4, port: 80, scheduler: 'rr' }
-  const servers = [{ address: serverAddress(1), port: 8080, forwarding: 'masquerading' }]
-  const { code, message } = await refusal(t, lab, { services: [{ ...service, servers }] })
-  t.is(code, 'ERR_DIRECTOR_INVALID_COMBINATION')
-  t.true(message.includes(serverAddress(1)))
   await expectUntouched(t, lab)
 })
 

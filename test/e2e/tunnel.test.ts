@@ -47,14 +47,6 @@ async function openEnds(stage: Stage, { tunnel, outer }: Case): Promise<LabProce
   return ends
 }
 
-/** What a host believes to be the path MTU of a service. */
-async function pathMtu(stage: Stage, family: Family): Promise<number | undefined> {
-  const route = ['route', 'get', virtualAddress[family], 'from', clientAddress(1, family)]
-  const [found] = await stage.lab.clients.query(...route)
-  const { metrics = [] } = found as { metrics?: readonly { readonly mtu?: number }[] }
-  return metrics.find((metric) => metric.mtu !== undefined)?.mtu
-}
-
 async function transfer(t: ExecutionContext, how: Case): Promise<void> {
   const { tunnel, inner, outer, overhead } = how
   const server = { forwarding: 'tunnelling', tunnel }
@@ -65,7 +57,11 @@ async function transfer(t: ExecutionContext, how: Case): Promise<void> {
   const { exit, summary } = await ended(stage.client('bulk-client', options, inner))
   t.is(exit.status, 0, JSON.stringify(summary))
   const room = mtu - overhead
-  t.is(await pathMtu(stage, inner), room, 'the client was told what fits')
+  t.is(
+    await stage.lab.clients.pathMtu(virtualAddress[inner], clientAddress(1, inner)),
+    room,
+    'the client was told what fits',
+  )
   const closed = await Promise.all(ends.map(finish))
   for (const { exit: end, summary: seen } of closed) t.is(end.status, 0, JSON.stringify(seen))
   const largest = Math.max(...closed.map(({ summary: seen }) => Number(seen['largest'])))

@@ -42,6 +42,13 @@ export class Namespace {
     return text.trim() === '' ? [] : (JSON.parse(text) as unknown[])
   }
 
+  /** What this host believes to be the path MTU between two addresses; `undefined` when nothing told it. */
+  async pathMtu(to: string, from: string): Promise<number | undefined> {
+    const [route] = await this.query('route', 'get', to, 'from', from)
+    const { metrics = [] } = route as { metrics?: readonly { readonly mtu?: number }[] }
+    return metrics.find(({ mtu }) => mtu !== undefined)?.mtu
+  }
+
   /** Writes kernel settings. */
   async sysctl(settings: Readonly<Record<string, number | string>>): Promise<void> {
     const words = Object.entries(settings).map(([key, value]) => `${key}=${value}`)

@@ -6,6 +6,8 @@ use engine::configuration::Configuration;
 use engine::hop::ServerId;
 use serde::Serialize;
 
+use crate::ways::Target;
+
 /// Where a real server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ServerPlace {
@@ -15,6 +17,14 @@ pub struct ServerPlace {
     pub address: IpAddr,
     /// Its port; 0 where packets keep their own.
     pub port: u16,
+}
+
+/// The servers frames may go to, each with how it is reached.
+pub(crate) fn targets(
+    configuration: &Configuration,
+) -> impl Iterator<Item = (ServerId, Target)> + '_ {
+    let servers = configuration.services().flat_map(|service| &service.servers);
+    servers.map(|server| (server.id, Target::server(server.address, server.forwarding)))
 }
 
 /// The servers frames may go to.

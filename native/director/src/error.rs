@@ -133,12 +133,6 @@ pub enum ApplyError {
         /// The worker, from 0.
         worker: usize,
     },
-    /// Only an offline director can do this.
-    #[error("server {server}: masquerading works in offline directors only")]
-    Offline {
-        /// The real server.
-        server: String,
-    },
     /// The director was closed.
     #[error("the director is closed")]
     Closed,
@@ -154,7 +148,6 @@ impl ApplyError {
             Self::GuardFailed { .. } => "guard-failed",
             Self::FilterFailed { .. } => "socket",
             Self::WorkerFault { .. } => "worker-fault",
-            Self::Offline { .. } => "invalid-combination",
             Self::Closed => "closed",
         }
     }
@@ -171,10 +164,7 @@ impl ApplyError {
                 "CAP_NET_ADMIN and a kernel with the clsact qdisc and cls_bpf are needed"
             }
             Self::FilterFailed { .. } => "raise net.core.optmem_max, or serve fewer services",
-            Self::WorkerFault { .. } | Self::Offline { .. } => {
-                "choose direct routing or tunnelling"
-            }
-            Self::Closed => "start a new director",
+            Self::WorkerFault { .. } | Self::Closed => "start a new director",
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use afpacket::classifier::ServiceMatch;
 use engine::command::{ForwardingMethod, MarkMatch, Protocol, ServiceKey};
-use engine::configuration::Configuration;
+use engine::configuration::{Configuration, RemovedServer, Service};
 use engine::snapshot::family_of;
 
 /// The outside of a configuration. Order does not matter; equal outsides are equal.
@@ -14,6 +14,8 @@ use engine::snapshot::family_of;
 pub(crate) struct Exposure {
     /// What is exposed, with the traffic it stands for.
     exposed: BTreeSet<Exposed>,
+    /// Where servers answer from whose answers the director translates.
+    returns: BTreeSet<Exposed>,
     /// Whether packets go into tunnels over IPv4, about which errors may come back.
     tunnels: bool,
 }
@@ -57,7 +59,9 @@ impl Exposure {
         let tunnels = servers.any(|server| {
             server.forwarding == ForwardingMethod::Tunnelling && server.address.is_ipv4()
         });
-        Self { exposed, tunnels }
+        let returns = configuration.services().flat_map(|service| answers(service));
+        let removed = configuration.removed_servers().filter_map(late_answers);
+        Self { exposed, returns: returns.chain(removed).collect(), tunnels }
     }
 
     /// Whether packets go into tunnels over IPv4.
@@ -68,7 +72,8 @@ impl Exposure {
     /// What either exposes.
     pub(crate) fn union(&self, other: &Self) -> Self {
         let exposed = self.exposed.union(&other.exposed).copied().collect();
-        Self { exposed, tunnels: self.tunnels || other.tunnels }
+        let returns = self.returns.union(&other.returns).copied().collect();
+        Self { exposed, returns, tunnels: self.tunnels || other.tunnels }
     }
 
     /// What this exposes and `other` does not.
@@ -83,12 +88,17 @@ impl Exposure {
 
     /// The traffic, as filters know it.
     pub(crate) fn matches(&self) -> impl Iterator<Item = ServiceMatch> + '_ {
-        self.exposed.iter().map(|one| ServiceMatch {
-            protocol: one.protocol.map(Protocol::number),
-            address: one.address,
-            prefix_length: one.prefix_length,
-            ports: one.ports,
-        })
+        self.exposed.iter().map(Exposed::filter)
+    }
+
+    /// The traffic that comes back, as filters know it: by its source.
+    pub(crate) fn returns(&self) -> impl Iterator<Item = ServiceMatch> + '_ {
+        self.returns.iter().map(Exposed::filter)
+    }
+
+    /// Whether what is to be taken depends on the host's own addresses.
+    pub(crate) fn concerns_own_addresses(&self) -> bool {
+        self.tunnels || !self.returns.is_empty()
     }
 }
 
@@ -104,6 +114,15 @@ impl Exposed {
             prefix_length: one.prefix_length.unwrap_or_else(|| width(one.address)),
             protocol: one.protocol,
             ports: one.ports.unwrap_or((0, u16::MAX)),
+        }
+    }
+
+    fn filter(&self) -> ServiceMatch {
+        ServiceMatch {
+            protocol: self.protocol.map(Protocol::number),
+            address: self.address,
+            prefix_length: self.prefix_length,
+            ports: self.ports,
         }
     }
 
@@ -131,6 +150,32 @@ impl std::fmt::Display for Exposed {
     }
 }
 
+/// Where the servers of `service` answer from whose answers come back to the director.
+fn answers(service: &Service) -> impl Iterator<Item = Exposed> + '_ {
+    let masqueraded = service.servers.iter().filter(|server| comes_back(server.forwarding));
+    masqueraded.map(|server| answer(service.key(), server.address, server.port))
+}
+
+/// Where a removed server answers from, for as long as it may have connections.
+fn late_answers(server: &RemovedServer) -> Option<Exposed> {
+    comes_back(server.forwarding).then(|| answer(&server.service, server.address, server.port))
+}
+
+/// What a server answers from; port 0 stands for every port.
+fn answer(service: &ServiceKey, address: IpAddr, port: u16) -> Exposed {
+    let protocol = match *service {
+        ServiceKey::Address { protocol, .. } | ServiceKey::Range { protocol, .. } => Some(protocol),
+        // Its matches may be of several protocols.
+        ServiceKey::Mark { .. } => None,
+    };
+    Exposed { protocol, ..Exposed::service(Protocol::Tcp, address, port) }
+}
+
+/// With direct routing and tunnels servers answer clients themselves.
+fn comes_back(forwarding: ForwardingMethod) -> bool {
+    forwarding == ForwardingMethod::Masquerading
+}
+
 const fn width(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
@@ -143,5 +188,77 @@ const fn name(protocol: Protocol) -> &'static str {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
         Protocol::Sctp => "sctp",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use engine::command::{Command, Family, ServerKey, ServerSpec, ServiceSpec};
+
+    use super::*;
+    use crate::testing;
+
+    const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 11));
+
+    /// A service with one server, at `port`, that is reached by `forwarding`.
+    fn configuration(key: ServiceKey, port: u16, forwarding: ForwardingMethod) -> Configuration {
+        let server = ServerSpec {
+            key: ServerKey { address: SERVER, port: Some(port) },
+            forwarding,
+            ..testing::server_spec(11)
+        };
+        let service = ServiceSpec { key, ..testing::service_spec(80) };
+        let commands =
+            [Command::AddService { service }, Command::AddServer { service: key, server }];
+        Configuration::default().apply(&commands).expect("valid commands")
+    }
+
+    fn masquerading(key: ServiceKey, port: u16) -> Configuration {
+        configuration(key, port, ForwardingMethod::Masquerading)
+    }
+
+    #[test]
+    fn answers_come_from_the_servers_port_by_the_services_protocol() {
+        let mark = ServiceKey::Mark { mark: 1, family: Family::Ipv4 };
+        for (key, port, protocol, ports) in
+            [(testing::service(80), 8080, Some(6), (8080, 8080)), (mark, 0, None, (0, u16::MAX))]
+        {
+            let wanted = ServiceMatch { protocol, address: SERVER, prefix_length: 32, ports };
+            let exposure = Exposure::of(&masquerading(key, port));
+            assert_eq!(exposure.returns().collect::<Vec<_>>(), [wanted]);
+            assert!(exposure.concerns_own_addresses());
+        }
+    }
+
+    #[test]
+    fn answers_are_neither_claimed_nor_lost_while_configurations_change() {
+        let before = Exposure::of(&masquerading(testing::service(80), 8080));
+        let after = Exposure::of(&masquerading(testing::service(80), 8081));
+        assert_ne!(before, after, "filters have to follow");
+        let both = before.union(&after);
+        assert_eq!((both.returns().count(), both.matches().count()), (2, 1));
+        assert_eq!(both.without(&before).count(), 0);
+    }
+
+    #[test]
+    fn a_removed_server_may_still_answer() {
+        let configuration = masquerading(testing::service(80), 8080);
+        let before = Exposure::of(&configuration);
+        let server = ServerKey { address: SERVER, port: Some(8080) };
+        let remove = Command::RemoveServer { service: testing::service(80), server };
+        let configuration = configuration.apply(&[remove]).expect("it is there");
+        assert_eq!(Exposure::of(&configuration), before);
+        let removed: Vec<_> = configuration.removed_servers().map(|server| server.id).collect();
+        assert_eq!(Exposure::of(&configuration.forget(&removed)).returns().count(), 0);
+    }
+
+    #[test]
+    fn direct_routing_leaves_answers_alone() {
+        let key = testing::service(80);
+        let exposure = Exposure::of(&configuration(key, 80, ForwardingMethod::DirectRouting));
+        assert_eq!(exposure.returns().count(), 0);
+        assert!(!exposure.concerns_own_addresses());
     }
 }

@@ -7,6 +7,9 @@ use engine::frame::{FrameMeta, InterfaceId};
 use engine::hop::{Hop, Hops, NextHop, ServerId};
 use wire::ethernet::MacAddress;
 
+use crate::clients::ClientWays;
+use crate::pending::Whom;
+
 /// One moment's ways to all real servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HopTable {
@@ -57,8 +60,44 @@ impl Hops for HopTable {
         self.sources.get(index(server)).copied().flatten()
     }
 
+    /// There are servers only in this table.
     fn client_hop(&self, _client: IpAddr, _meta: &FrameMeta) -> Hop {
         Hop::Unreachable
+    }
+}
+
+/// All ways that a worker knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownWays<'a> {
+    pub(crate) servers: &'a HopTable,
+    pub(crate) clients: &'a ClientWays,
+}
+
+impl KnownWays<'_> {
+    /// The way of a frame that waits.
+    pub(crate) fn way(&self, whom: Whom) -> Hop {
+        match whom {
+            Whom::Server(server) => self.servers.hop(server),
+            Whom::Client(client) => self.clients.hop(client),
+        }
+    }
+}
+
+impl Hops for KnownWays<'_> {
+    fn hop(&self, server: ServerId) -> Hop {
+        self.servers.hop(server)
+    }
+
+    fn source(&self, server: ServerId) -> Option<IpAddr> {
+        self.servers.source(server)
+    }
+
+    fn client_hop(&self, client: IpAddr, _meta: &FrameMeta) -> Hop {
+        self.clients.hop(client)
+    }
+
+    fn expect_reply(&self, client: IpAddr) {
+        self.clients.hop(client);
     }
 }
 

@@ -34,6 +34,8 @@
 #![forbid(unsafe_code)]
 
 mod adoption;
+mod client_routes;
+mod clients;
 mod clock;
 mod configured;
 mod error;
@@ -45,6 +47,7 @@ mod forget;
 pub mod hops;
 pub mod live;
 mod merge;
+mod neighbours;
 pub mod offline;
 pub mod pending;
 pub mod port;

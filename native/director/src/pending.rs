@@ -51,6 +51,9 @@ pub struct PendingCounters {
     pub expired: Counter,
     /// Frames dropped because there is no neighbour or no way any more.
     pub unreachable: Counter,
+    /// Frames dropped because they turned out larger than the way to their client takes. The next
+    /// one like them is answered with what fits.
+    pub too_big: Counter,
 }
 
 impl PendingCounters {
@@ -62,6 +65,7 @@ impl PendingCounters {
         self.full.0 += other.full.0;
         self.expired.0 += other.expired.0;
         self.unreachable.0 += other.unreachable.0;
+        self.too_big.0 += other.too_big.0;
     }
 }
 
@@ -166,6 +170,7 @@ impl Pending {
                     self.waiting.push_back(frame);
                     continue;
                 }
+                Hop::Ready(next) if !fits(&frame, next.mtu) => self.counters.too_big.0 += 1,
                 Hop::Ready(next) => {
                     address(&mut frame.octets, &next);
                     self.counters.released.0 += 1;
@@ -222,6 +227,26 @@ impl Pending {
             self.spare.push(frame.octets);
         }
     }
+}
+
+/// Ethernet, IP and TCP headers: without options, and with all of IPv4's and TCP's.
+const HEADERS_MIN: usize = ethernet::HEADER_LEN + 40;
+const HEADERS_MAX: usize = ethernet::HEADER_LEN + 120;
+
+/// Whether the packet, or each of those a device makes of it, is no longer than `mtu`. Of frames that
+/// waited for a neighbour only this is known already; it was not where the way was unknown as well.
+fn fits(frame: &Waiting, mtu: u32) -> bool {
+    let length = match frame.offload.segmentation {
+        Some(split) => {
+            // A hint: some devices count all that lies in one piece of memory (virtio 1.2, 5.1.6.2).
+            let headers = usize::from(split.header_length);
+            let headers = if headers > HEADERS_MAX { HEADERS_MIN } else { headers };
+            headers + usize::from(split.segment_size)
+        }
+        None => frame.octets.len(),
+    };
+    let packet = length.saturating_sub(ethernet::HEADER_LEN);
+    u32::try_from(packet).is_ok_and(|packet| packet <= mtu)
 }
 
 /// Fills in the hardware addresses that were not known when the frame was made.

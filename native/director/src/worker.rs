@@ -4,27 +4,30 @@
 //! events. Configurations and ways to servers are swapped whole, between batches.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use engine::configuration::Configuration;
-use engine::frame::{ChecksumState, InterfaceId, Outputs};
-use engine::hop::{Egress, Hop, Hops};
+use engine::frame::{InterfaceId, Outputs};
+use engine::hop::{Egress, Hop};
 use engine::time::Instant;
-use engine::verdict::Verdict;
 use engine::{Engine, Limits};
 use wire::ethernet::MacAddress;
 
 use crate::adoption::Adoptions;
+use crate::clients::{ClientWays, Enquiry};
 use crate::clock::{Clock, until};
 use crate::event::Event;
 use crate::events::EventSender;
 use crate::fast_path::FastFlows;
-use crate::hops::HopTable;
+use crate::hops::{HopTable, KnownWays};
 use crate::pending::{Pending, PendingLimits, Whom};
-use crate::port::{Disposition, Offload, Outgoing, PacketPort, Received, part};
+use crate::port::{Disposition, Offload, Outgoing, PacketPort};
 use crate::query::{Query, WorkerStatistics};
+
+mod disposal;
 
 /// Frames of one batch at most.
 const BATCH: usize = 128;
@@ -43,6 +46,10 @@ pub(crate) type Stations = Vec<(InterfaceId, MacAddress)>;
 pub(crate) enum WorkerCommand<C> {
     /// Use these ways to the servers.
     Hops(Arc<HopTable>),
+    /// Use these ways to clients.
+    Clients(Vec<(IpAddr, Hop)>),
+    /// Ask again for the ways to clients in use: they may have changed.
+    DistrustClients,
     /// Use this configuration and these ways, then say so.
     Configure(Arc<Configuration>, Arc<HopTable>, Query<()>),
     /// Let the port do this, then say how it went.
@@ -75,6 +82,8 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) stations: Stations,
     /// Connections the port's fast path may have; 0 where it has none.
     pub(crate) fast_path: u32,
+    /// Where to ask for the ways to clients.
+    pub(crate) enquiry: Enquiry,
 }
 
 /// One worker.
@@ -86,6 +95,7 @@ pub(crate) struct Worker<P: PacketPort> {
     commands: Receiver<WorkerCommand<P::Control>>,
     events: EventSender,
     hops: Arc<HopTable>,
+    clients: ClientWays,
     pending: Pending,
     outputs: Outputs,
     adoptions: Adoptions,
@@ -106,6 +116,7 @@ impl<P: PacketPort> Worker<P> {
             commands: parts.commands,
             events: parts.events,
             hops: Arc::default(),
+            clients: ClientWays::new(parts.enquiry),
             pending: Pending::new(PendingLimits::default()),
             outputs: Outputs::with_capacity(256 * 1024, BATCH),
             adoptions: Adoptions::default(),
@@ -152,15 +163,17 @@ impl<P: PacketPort> Worker<P> {
 
     /// Judges one batch; what is forwarded leaves from the memory it arrived in.
     fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
-        let Self { engine, port, hops, pending, outputs, .. } = self;
+        let Self { engine, port, hops, clients, pending, outputs, .. } = self;
+        let ways = KnownWays { servers: hops, clients };
         let handled = port.exchange(BATCH, |frame| {
             if frame.forwarded {
                 engine.account(frame.octets, now);
                 return Disposition::Done;
             }
-            let verdict = engine.process(frame.octets, &frame.meta, now, &**hops, outputs);
-            dispose(verdict, &frame, outputs, pending, now)
+            let verdict = engine.process(frame.octets, &frame.meta, now, &ways, outputs);
+            disposal::dispose(verdict, &frame, outputs, pending, now)
         })?;
+        self.clients.ask(now);
         self.send_outputs(now);
         Ok(handled)
     }
@@ -196,6 +209,7 @@ impl<P: PacketPort> Worker<P> {
             self.engine.handle_timeout(now);
         }
         self.pending.handle_timeout(now);
+        self.clients.handle_timeout(now);
     }
 
     /// Returns whether there may be more to do.
@@ -246,6 +260,8 @@ impl<P: PacketPort> Worker<P> {
                 self.use_hops(hops);
                 self.review_fast_path();
             }
+            WorkerCommand::Clients(answers) => self.learn(&answers),
+            WorkerCommand::DistrustClients => self.clients.distrust(),
             WorkerCommand::Configure(configuration, hops, done) => {
                 self.use_hops(hops);
                 self.engine.configure(configuration);
@@ -262,12 +278,24 @@ impl<P: PacketPort> Worker<P> {
     fn use_hops(&mut self, hops: Arc<HopTable>) {
         self.port.prepare(hops.interfaces());
         self.hops = hops;
-        let Self { port, pending, hops, .. } = self;
-        let way = |whom| match whom {
-            Whom::Server(server) => hops.hop(server),
-            Whom::Client(_) => Hop::Unreachable,
-        };
-        pending.release(way, |frame| port.send(std::iter::once(frame)));
+        self.release();
+    }
+
+    fn learn(&mut self, answers: &[(IpAddr, Hop)]) {
+        let ready = answers.iter().filter_map(|(_, hop)| match hop {
+            Hop::Ready(next) => Some(next.interface),
+            Hop::Resolving { .. } | Hop::Unreachable | Hop::Local => None,
+        });
+        self.port.prepare(ready);
+        self.clients.learn(answers);
+        self.release();
+    }
+
+    /// Lets the frames go that waited for what is known now.
+    fn release(&mut self) {
+        let Self { port, pending, hops, clients, .. } = self;
+        let ways = KnownWays { servers: hops, clients };
+        pending.release(|whom| ways.way(whom), |frame| port.send(std::iter::once(frame)));
     }
 
     fn answer(&mut self, question: crate::query::Question) {
@@ -280,61 +308,6 @@ impl<P: PacketPort> Worker<P> {
                 pending: self.pending.counters(),
             }
         });
-    }
-}
-
-/// What becomes of a judged frame's memory.
-fn dispose(
-    verdict: Verdict,
-    frame: &Received<'_>,
-    outputs: &Outputs,
-    pending: &mut Pending,
-    now: Instant,
-) -> Disposition {
-    let (meta, prefix) = (&frame.meta, outputs.prefix());
-    match verdict {
-        Verdict::Forward { egress, length, .. } | Verdict::Return { egress, length, .. } => {
-            let offload = left(frame.offload, outputs.checksum());
-            let whom = match whom(egress) {
-                Ok(whom) => whom,
-                Err(interface) => return Disposition::Send { interface, length, offload },
-            };
-            pending.push(whom, part(frame.octets, 0, length), meta.vlan, offload, now);
-        }
-        Verdict::Encapsulate { egress, from, end, .. } => {
-            let whom = match whom(egress) {
-                Ok(whom) => whom,
-                Err(interface) => {
-                    return Disposition::SendBehind { interface, prefix: *prefix, from, end };
-                }
-            };
-            let parts = [prefix.octets(), part(frame.octets, from, end)];
-            pending.push_parts(whom, parts, meta.vlan, Offload::default(), now);
-        }
-        Verdict::ForwardFragments { .. }
-        | Verdict::ReturnFragments { .. }
-        | Verdict::Hold
-        | Verdict::Reply(_)
-        | Verdict::Pass(_)
-        | Verdict::Drop(_) => {}
-    }
-    Disposition::Done
-}
-
-/// What is left for the device of a frame, after the engine did what it could not.
-fn left(offload: Offload, checksum: ChecksumState) -> Offload {
-    match checksum {
-        ChecksumState::Complete => Offload { checksum: None, ..offload },
-        ChecksumState::Partial(_) => offload,
-    }
-}
-
-/// The interface a frame leaves by; as the error, if none is known yet, whom it waits for.
-const fn whom(egress: Egress) -> Result<Whom, InterfaceId> {
-    match egress {
-        Egress::Interface(interface) => Err(interface),
-        Egress::Neighbour(server) => Ok(Whom::Server(server)),
-        Egress::Client(client) => Ok(Whom::Client(client)),
     }
 }
 

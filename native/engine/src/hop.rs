@@ -66,6 +66,11 @@ pub trait Hops {
     /// The way back to a client, for a server's reply that came in as `meta` says. Asked for
     /// masqueraded replies only.
     fn client_hop(&self, client: IpAddr, meta: &FrameMeta) -> Hop;
+
+    /// A connection was made whose replies come back here: soon the way to `client` is asked for.
+    fn expect_reply(&self, client: IpAddr) {
+        let _ = client;
+    }
 }
 
 /// Where a frame leaves.

@@ -132,6 +132,14 @@ impl Classifier {
         self
     }
 
+    /// The addresses that returns come from, in order; of networks the first.
+    #[must_use]
+    pub fn return_addresses(&self) -> Vec<IpAddr> {
+        let mut addresses: Vec<_> = self.returns.iter().map(|one| one.address).collect();
+        addresses.dedup();
+        addresses
+    }
+
     /// Whether no traffic is the director's.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

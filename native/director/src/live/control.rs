@@ -6,17 +6,20 @@ use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use afpacket::netlink::monitor::{Change, Monitor};
+use afpacket::netlink::monitor::Monitor;
 use afpacket::{PollSet, Waker};
 use engine::time::Instant;
 
 use super::Shared;
 use super::host::Host;
+use super::kernel::{self, Changes};
 use super::resolver::Resolver;
 use crate::adoption::Adoptions;
+use crate::clients::Question;
 use crate::clock::{Clock, until};
 use crate::event::Event;
 use crate::events::EventReceiver;
@@ -24,22 +27,19 @@ use crate::forget::Forgetting;
 use crate::transaction::{InForce, Outside};
 use crate::worker::WorkerCommand;
 
-/// Routes are looked at again once changes have paused for this long, or have gone on for
-/// [`DEBOUNCE_MAX`]: a routing daemon that starts changes thousands.
-const DEBOUNCE: Duration = Duration::from_millis(20);
-const DEBOUNCE_MAX: Duration = Duration::from_millis(200);
-
 /// How often guards are looked after; the kernel does not tell when a filter is removed.
 const GUARD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Messages of the kernel taken in one turn at most.
-const MESSAGES: usize = 256;
+/// Questions of workers answered in one turn at most.
+const QUESTIONS: usize = 16;
 
 /// What the control thread is made of.
 pub(super) struct ControlParts {
     pub(super) shared: Arc<Shared>,
     pub(super) monitor: Monitor,
     pub(super) receiver: EventReceiver,
+    /// What workers ask about clients.
+    pub(super) questions: Receiver<Question>,
     pub(super) event_sink: Box<dyn Fn(Event) + Send>,
     pub(super) clock: Clock,
     pub(super) waker: Arc<Waker>,
@@ -52,25 +52,12 @@ pub(super) fn spawn(parts: ControlParts) -> io::Result<JoinHandle<()>> {
     builder.spawn(move || Control::new(parts).run())
 }
 
-/// Routes that are to be looked at again.
-#[derive(Clone, Copy)]
-struct Dirty {
-    first: Instant,
-    last: Instant,
-}
-
-impl Dirty {
-    fn due(self) -> Instant {
-        (self.last + DEBOUNCE).min(self.first + DEBOUNCE_MAX)
-    }
-}
-
 struct Control {
     parts: ControlParts,
     poll: PollSet,
     adoptions: Adoptions,
     forgetting: Forgetting,
-    dirty: Option<Dirty>,
+    changes: Changes,
     guards_due: Instant,
     /// Whether each of the interfaces passes frames.
     running: Vec<bool>,
@@ -85,7 +72,7 @@ impl Control {
             poll: PollSet::new(),
             adoptions: Adoptions::default(),
             forgetting: Forgetting::new(now),
-            dirty: None,
+            changes: Changes::default(),
             guards_due: now + GUARD_INTERVAL,
             running,
         }
@@ -98,6 +85,7 @@ impl Control {
             let now = self.parts.clock.now();
             self.follow_kernel(now);
             self.ask_neighbours(now);
+            self.answer_workers(now);
             self.look_after_guards(now);
             self.forget_servers(now);
             self.hand_events_on(now);
@@ -110,7 +98,7 @@ impl Control {
             self.parts.clock.now(),
             [
                 self.parts.shared.resolver().poll_timeout(),
-                self.dirty.map(Dirty::due),
+                self.changes.poll_timeout(),
                 self.adoptions.poll_timeout(),
                 Some(self.forgetting.poll_timeout()),
                 Some(self.guards_due),
@@ -126,34 +114,32 @@ impl Control {
 
     /// Takes in what changed in the kernel.
     fn follow_kernel(&mut self, now: Instant) {
-        let Self { parts: ControlParts { shared, monitor, .. }, dirty, .. } = self;
+        let Self { parts: ControlParts { shared, monitor, .. }, changes, .. } = self;
         let mut resolver = shared.resolver();
-        let (mut changed, mut routes) = (false, false);
-        for _ in 0..MESSAGES {
-            let more = monitor.poll(|change| {
-                let (neighbour, route) = handle_change(&mut resolver, change);
-                changed |= neighbour;
-                routes |= route;
-            });
-            if !matches!(more, Ok(true)) {
-                break;
-            }
-        }
-        if routes {
-            let first = dirty.map_or(now, |dirty| dirty.first);
-            *dirty = Some(Dirty { first, last: now });
-        }
-        if dirty.is_some_and(|dirty| dirty.due() <= now) {
-            *dirty = None;
-            changed |= resolver.check_routes(now);
-        }
-        if changed {
+        let news = kernel::read(monitor, &mut resolver);
+        let due = changes.add(news, now);
+        let ways = news.ways | due.is_some_and(|_| resolver.check_routes(now));
+        if ways {
             publish(shared, &resolver);
         }
         drop(resolver);
-        if routes {
+        if news.routes {
             self.reattach();
             self.tell_interfaces();
+        }
+        if due.is_some_and(|due| due.addresses) {
+            self.expose_again();
+        }
+    }
+
+    /// Makes filters and guards anew, which spare what is sent to the host itself.
+    fn expose_again(&self) {
+        let mut in_force = self.parts.shared.in_force();
+        let Some(in_force) = in_force.as_mut() else { return };
+        if in_force.exposure().concerns_own_addresses()
+            && let Err(error) = in_force.expose_again()
+        {
+            in_force.outside.report(&error);
         }
     }
 
@@ -174,6 +160,35 @@ impl Control {
         for error in errors {
             let (code, message) = (error.code(), error.to_string());
             sink(&self.parts.event_sink, Event::Error { code, message });
+        }
+    }
+
+    /// Answers what workers asked about the ways back to clients, and tells them when what they know
+    /// is no longer so.
+    fn answer_workers(&self, now: Instant) {
+        let ControlParts { shared, questions, waker, .. } = &self.parts;
+        let mut resolver = shared.resolver();
+        let mut answered = 0;
+        for Question { worker, clients } in questions.try_iter().take(QUESTIONS) {
+            answered += 1;
+            resolver.find_clients(worker, &clients, now);
+        }
+        if answered == QUESTIONS {
+            // There may be more; what is answered now must not wait for them.
+            waker.wake();
+        }
+        let workers = &shared.workers;
+        // A worker that is gone tells of it itself.
+        if resolver.take_outdated() {
+            drop(workers.tell_all(|| WorkerCommand::DistrustClients));
+        }
+        let answers = resolver.take_answers();
+        for worker in 0..workers.len() {
+            let answers = answers.iter().filter(|answer| answer.worker == worker);
+            let answers: Vec<_> = answers.map(|answer| (answer.client, answer.hop)).collect();
+            if !answers.is_empty() {
+                drop(workers.tell(worker, WorkerCommand::Clients(answers)));
+            }
         }
     }
 
@@ -270,26 +285,6 @@ fn restore_guards(in_force: &mut InForce<Host>) -> Option<String> {
         Ok(()) => format!("{removed}; it was put back"),
         Err(error) => format!("{removed}; it could not be put back: {error}"),
     })
-}
-
-/// Takes in one change; whether it changed a way, and whether routes are to be looked at again.
-fn handle_change(resolver: &mut Resolver, change: Change) -> (bool, bool) {
-    match change {
-        Change::Neighbour(neighbour) => (resolver.handle_neighbour(&neighbour), false),
-        Change::NeighbourRemoved(neighbour) => {
-            (resolver.handle_neighbour_removed(&neighbour), false)
-        }
-        Change::Link(link) => {
-            resolver.handle_link(link);
-            (false, true)
-        }
-        Change::LinkRemoved { interface } => {
-            resolver.handle_link_removed(interface);
-            (false, true)
-        }
-        Change::Address(_) | Change::AddressRemoved(_) | Change::Routes => (false, true),
-        Change::Overrun => (resolver.read_again().unwrap_or(false), true),
-    }
 }
 
 /// Gives the workers the ways of now. The resolver is held, so that tables keep their order.

@@ -1,5 +1,6 @@
 //! What a change of the configuration does to the host: claims, guards, filters, workers.
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, Weak};
 
 use afpacket::classifier::Classifier;
@@ -7,7 +8,6 @@ use afpacket::guard::Found;
 use afpacket::netlink::Netlink;
 use afpacket::netlink::link::Link;
 use afpacket::{Claim, ClaimError, FastFilter, FastPath, Guard};
-use engine::command::ForwardingMethod;
 use engine::configuration::Configuration;
 
 use super::Shared;
@@ -184,16 +184,26 @@ impl Host {
         Ok(())
     }
 
-    /// The traffic to take: the services', and errors about what the director sends into tunnels.
-    pub(super) fn classifier(&mut self, exposure: &Exposure) -> Classifier {
+    /// The traffic to take: what comes to the services, what comes back from servers, and errors
+    /// about what the director sends into tunnels.
+    ///
+    /// # Errors
+    /// When the kernel does not list the host's own addresses. Guards that do not know them would
+    /// take from the host what servers answer to its own questions.
+    pub(super) fn classifier(&mut self, exposure: &Exposure) -> Result<Classifier, ApplyError> {
         let classifier = Classifier::new(exposure.matches());
-        if !exposure.has_tunnels() {
-            return classifier;
+        if !exposure.concerns_own_addresses() {
+            return Ok(classifier);
         }
-        // Without the list only those errors are missed.
-        let own = self.netlink.addresses().unwrap_or_default();
+        let own = self.netlink.addresses();
+        let own = own.map_err(|error| ApplyError::FilterFailed { message: error.to_string() })?;
         let own = own.into_iter().map(|own| own.address);
-        classifier.with_icmp_to(own.filter(|address| address.is_ipv4() && !address.is_loopback()))
+        let classifier = classifier.with_returns(exposure.returns(), own.clone());
+        if !exposure.has_tunnels() {
+            return Ok(classifier);
+        }
+        let begins_tunnels = |address: &IpAddr| address.is_ipv4() && !address.is_loopback();
+        Ok(classifier.with_icmp_to(own.filter(begins_tunnels)))
     }
 
     pub(super) fn shared(&self) -> Result<Arc<Shared>, ApplyError> {
@@ -219,13 +229,12 @@ impl Outside for Host {
     }
 
     fn expose(&mut self, exposure: &Exposure) -> Result<(), ApplyError> {
-        let classifier = self.classifier(exposure);
+        let classifier = self.classifier(exposure)?;
         self.set_guards(&classifier)?;
         self.set_filters(&*self.shared()?, classifier)
     }
 
     fn switch(&mut self, configuration: &Arc<Configuration>) -> Result<(), ApplyError> {
-        refuse_masquerading(configuration)?;
         let shared = self.shared()?;
         let answers = {
             // Held until every worker has the new table in its queue, so that no older table, made
@@ -260,16 +269,6 @@ impl Drop for Host {
             }
             drop(guard.remove(netlink));
         }
-    }
-}
-
-/// Replies do not come to a live director yet, and there is no way back to clients: half of a
-/// connection would be worse than none.
-fn refuse_masquerading(configuration: &Configuration) -> Result<(), ApplyError> {
-    let mut servers = configuration.services().flat_map(|service| &service.servers);
-    match servers.find(|server| server.forwarding == ForwardingMethod::Masquerading) {
-        Some(server) => Err(ApplyError::Offline { server: server.address.to_string() }),
-        None => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ mod control;
 mod fast_path;
 mod host;
 mod inlets;
+mod kernel;
 mod options;
 mod ownership;
 mod reattach;

@@ -29,7 +29,7 @@ impl Host {
     /// When any of it fails; it can be tried again.
     pub(super) fn reattach(&mut self, link: &Link, exposure: &Exposure) -> Result<(), StartError> {
         let Some(place) = self.find(&link.name) else { return Ok(()) };
-        let classifier = self.classifier(exposure);
+        let classifier = self.classifier(exposure)?;
         let guard = self.new_guard(link, &classifier)?;
         let fast = self.new_fast_filter(link)?;
         let inlets = self.new_inlets(link, &classifier)?;

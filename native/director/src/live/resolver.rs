@@ -1,4 +1,4 @@
-//! Asks the kernel for the ways to the real servers and tells the workers.
+//! Asks the kernel for the ways to the real servers and back to clients, for the workers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,15 +15,19 @@ use engine::time::Instant;
 use serde::Serialize;
 use wire::ethernet::MacAddress;
 
+use crate::client_routes::{Answer, ClientRoutes};
 use crate::configured;
 use crate::hops::HopTable;
-use crate::ways::{Neighbour, Route, Ways};
+use crate::neighbours::{Neighbour, Place};
+use crate::ways::{Route, Target, Ways};
 
 /// The way to the real servers at one address, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HopSnapshot {
     /// The address.
     pub address: IpAddr,
+    /// The router on the way to it, if there is one.
+    pub gateway: Option<IpAddr>,
     /// `ready`, `resolving` (frames wait for the neighbour), `unreachable`, or `local`: the address
     /// is the director's own, which cannot be forwarded to.
     pub state: &'static str,
@@ -35,18 +39,20 @@ pub struct HopSnapshot {
     pub mtu: Option<u32>,
 }
 
-/// Ways to servers, and the kernel they come from.
+/// Ways to servers and clients, and the kernel they come from.
 #[derive(Debug)]
 pub(super) struct Resolver {
     netlink: Netlink,
     links: HashMap<u32, Link>,
     ways: Ways,
+    clients: ClientRoutes,
 }
 
 impl Resolver {
     /// A resolver that knows the links there are now.
     pub(super) fn new(netlink: Netlink) -> Result<Self, NetlinkError> {
-        let mut resolver = Self { netlink, links: HashMap::new(), ways: Ways::default() };
+        let (ways, clients) = (Ways::default(), ClientRoutes::default());
+        let mut resolver = Self { netlink, links: HashMap::new(), ways, clients };
         resolver.read_links()?;
         Ok(resolver)
     }
@@ -86,10 +92,12 @@ impl Resolver {
 
     /// The ways, for people to read.
     pub(super) fn hops(&self) -> Vec<HopSnapshot> {
-        self.ways.hops().map(|(address, hop)| self.describe(address, hop)).collect()
+        let ways = self.ways.hops();
+        ways.map(|(target, next, hop)| self.describe(target.address, next, hop)).collect()
     }
 
-    fn describe(&self, address: IpAddr, hop: Hop) -> HopSnapshot {
+    fn describe(&self, address: IpAddr, next: Option<Place>, hop: Hop) -> HopSnapshot {
+        let gateway = next.map(|next| next.address).filter(|next| *next != address);
         let state = match hop {
             Hop::Ready(_) => "ready",
             Hop::Resolving { .. } => "resolving",
@@ -97,7 +105,8 @@ impl Resolver {
             Hop::Local => "local",
         };
         let (Hop::Ready(NextHop { mtu, .. }) | Hop::Resolving { mtu }) = hop else {
-            return HopSnapshot { address, state, interface: None, neighbour: None, mtu: None };
+            let (interface, neighbour, mtu) = (None, None, None);
+            return HopSnapshot { address, gateway, state, interface, neighbour, mtu };
         };
         let (interface, neighbour) = match hop {
             Hop::Ready(next) => (Some(next.interface.0), Some(next.destination.to_string())),
@@ -105,19 +114,19 @@ impl Resolver {
         };
         let name = |index: u32| self.links.get(&index).map(|link| link.name.clone());
         let interface = interface.and_then(name);
-        HopSnapshot { address, state, interface, neighbour, mtu: Some(mtu) }
+        HopSnapshot { address, gateway, state, interface, neighbour, mtu: Some(mtu) }
     }
 
     /// How often a neighbour was given up.
     pub(super) const fn failures(&self) -> u64 {
-        self.ways.failures()
+        self.ways.failures() + self.clients.failures()
     }
 
     /// Follows `configuration`: the ways to its servers, with neighbours asked for.
     pub(super) fn follow(&mut self, configuration: &Configuration, now: Instant) -> Arc<HopTable> {
-        let Self { netlink, links, ways } = self;
-        ways.set_servers(configured::servers(configuration), |address| {
-            route(netlink, links, address)
+        let Self { netlink, links, ways, .. } = self;
+        ways.set_servers(configured::targets(configuration), |target| {
+            route(netlink, links, target)
         });
         self.ask(now);
         self.table()
@@ -125,33 +134,72 @@ impl Resolver {
 
     /// Looks at all routes again. Returns whether a way changed.
     pub(super) fn check_routes(&mut self, now: Instant) -> bool {
-        let Self { netlink, links, ways } = self;
-        let changed = ways.check_routes(|address| route(netlink, links, address));
+        let Self { netlink, links, ways, clients } = self;
+        clients.handle_route_change();
+        let changed = ways.check_routes(|target| route(netlink, links, target));
         self.ask(now) | changed
     }
 
     /// Takes in what the kernel says of a neighbour. Returns whether a way changed.
     pub(super) fn handle_neighbour(&mut self, neighbour: &KernelNeighbour) -> bool {
-        let interface = InterfaceId(neighbour.interface);
-        self.ways.handle_neighbour(interface, neighbour.address, state(neighbour))
+        self.tell(neighbour, state(neighbour))
     }
 
     /// Takes in that the kernel forgot a neighbour, which says nothing about where it is.
     pub(super) fn handle_neighbour_removed(&mut self, neighbour: &KernelNeighbour) -> bool {
-        let interface = InterfaceId(neighbour.interface);
-        self.ways.handle_neighbour(interface, neighbour.address, Neighbour::Unknown)
+        self.tell(neighbour, Neighbour::Unknown)
+    }
+
+    fn tell(&mut self, neighbour: &KernelNeighbour, state: Neighbour) -> bool {
+        let KernelNeighbour { interface, address, .. } = *neighbour;
+        let place = Place { interface: InterfaceId(interface), address };
+        self.clients.handle_neighbour(place, state);
+        self.ways.handle_neighbour(place, state)
+    }
+
+    /// Finds the ways of `worker` back to `clients`; they are in [`Self::take_answers`], now or once
+    /// a neighbour has answered.
+    pub(super) fn find_clients(&mut self, worker: usize, clients: &[IpAddr], now: Instant) {
+        for client in clients {
+            let route = route(&mut self.netlink, &self.links, Target::client(*client));
+            self.clients.answer(worker, *client, route, now);
+        }
+        // Known to the kernel already, most often.
+        self.ask_for_clients(now);
+    }
+
+    /// What workers asked about clients, answered.
+    pub(super) fn take_answers(&mut self) -> Vec<Answer> {
+        self.clients.take_answers()
+    }
+
+    /// Whether what workers know of clients may not be true any more.
+    pub(super) const fn take_outdated(&mut self) -> bool {
+        self.clients.take_outdated()
     }
 
     /// Asks for all neighbours that are due. Returns whether a way changed by what is known already.
     pub(super) fn ask(&mut self, now: Instant) -> bool {
         let mut changed = false;
-        while let Some((interface, address)) = self.ways.poll_ask(now) {
-            if let Ok(Some(known)) = self.netlink.neighbour(interface.0, address) {
-                changed |= self.handle_known(&known);
-            }
-            // Refused only while the interface is down or gone, of which the link itself tells.
-            drop(self.netlink.resolve(interface.0, address));
+        while let Some(place) = self.ways.poll_ask(now) {
+            changed |= self.ask_for(place);
         }
+        self.ask_for_clients(now);
+        changed
+    }
+
+    fn ask_for_clients(&mut self, now: Instant) {
+        while let Some(place) = self.clients.poll_ask(now) {
+            self.ask_for(place);
+        }
+    }
+
+    fn ask_for(&mut self, place: Place) -> bool {
+        let Place { interface, address } = place;
+        let known = self.netlink.neighbour(interface.0, address);
+        let changed = matches!(known, Ok(Some(known)) if self.handle_known(&known));
+        // Refused only while the interface is down or gone, of which the link itself tells.
+        drop(self.netlink.resolve(interface.0, address));
         changed
     }
 
@@ -163,7 +211,7 @@ impl Resolver {
 
     /// When [`Self::ask`] is to be called next.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.ways.poll_timeout()
+        [self.ways.poll_timeout(), self.clients.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The ways as the packet path reads them.
@@ -180,9 +228,9 @@ const fn state(neighbour: &KernelNeighbour) -> Neighbour {
     }
 }
 
-/// Where the kernel would send packets to `address`. Its gateways are left aside: with direct
-/// routing the server itself is the next hop (IPVS).
-fn route(netlink: &mut Netlink, links: &HashMap<u32, Link>, address: IpAddr) -> Route {
+/// Where the kernel would send packets to `target`.
+fn route(netlink: &mut Netlink, links: &HashMap<u32, Link>, target: Target) -> Route {
+    let Target { address, direct } = target;
     let Ok(route) = netlink.route(address) else { return Route::None };
     match route.kind {
         RouteKind::Local => return Route::Local,
@@ -195,7 +243,10 @@ fn route(netlink: &mut Netlink, links: &HashMap<u32, Link>, address: IpAddr) -> 
     // Without Ethernet headers there is no neighbour to send to.
     let Some(mac) = link.mac else { return Route::None };
     Route::Via {
-        interface: InterfaceId(link.index),
+        next_hop: Place {
+            interface: InterfaceId(link.index),
+            address: if direct { address } else { route.next_hop(address) },
+        },
         mtu: route.mtu.unwrap_or(link.mtu).min(link.mtu),
         source: MacAddress(mac),
         local: route.source,

@@ -22,6 +22,7 @@ use super::ownership::Ownership;
 use super::resolver::Resolver;
 use super::workers::{Address, COMMANDS_MAX, Workers};
 use super::{Director, Shared};
+use crate::clients::{self, Enquiry};
 use crate::clock::Clock;
 use crate::error::{ApplyError, StartError};
 use crate::event::Event;
@@ -43,10 +44,12 @@ pub(super) fn start(
     let waker = Arc::new(Waker::new().map_err(socket)?);
     let wake = Arc::clone(&waker);
     let (sender, receiver) = events::channel(move || wake.wake());
+    let wake = Arc::clone(&waker);
+    let (enquiry, questions) = clients::enquiry(move || wake.wake());
     let clock = Clock::start();
     let fast_path = fast_path::open(&options)?;
     let (addresses, mut parts) =
-        open_workers(&options, &links, clock, &sender, fast_path.as_ref())?;
+        open_workers(&options, &links, clock, &sender, &enquiry, fast_path.as_ref())?;
     let services = std::mem::take(&mut options.services);
     let interfaces = options.interfaces.clone();
     let workers = Workers::new(addresses);
@@ -59,7 +62,8 @@ pub(super) fn start(
     }
     shared.workers.start(parts).map_err(StartError::Thread)?;
     director.apply(&services)?;
-    let parts = ControlParts { shared, monitor, receiver, event_sink, clock, waker, interfaces };
+    let parts =
+        ControlParts { shared, monitor, receiver, questions, event_sink, clock, waker, interfaces };
     let thread = control::spawn(parts).map_err(StartError::Thread)?;
     if let Ok(mut control) = director.control.lock() {
         *control = Some(thread);
@@ -100,10 +104,11 @@ fn open_workers(
     links: &[Link],
     clock: Clock,
     events: &EventSender,
+    enquiry: &Enquiry,
     fast_path: Option<&Arc<FastPath>>,
 ) -> Result<Opened, StartError> {
     let (mut addresses, mut parts) = (Vec::new(), Vec::new());
-    for _ in 0..options.workers() {
+    for number in 0..options.workers() {
         let waker = Arc::new(Waker::new().map_err(socket)?);
         let port = AfPacketOptions { fast_path: fast_path.cloned(), ..options.port() };
         let port = AfPacketPort::new(port, Arc::clone(&waker));
@@ -118,6 +123,7 @@ fn open_workers(
             events: events.clone(),
             stations: inlets::stations(options, links),
             fast_path: fast_path.map_or(0, |_| fast_path::share(options)),
+            enquiry: enquiry.of(usize::try_from(number).unwrap_or(usize::MAX)),
         });
     }
     for link in links {

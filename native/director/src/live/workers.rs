@@ -185,6 +185,7 @@ mod tests {
             events: sender,
             stations: Vec::new(),
             fast_path: 0,
+            enquiry: crate::clients::enquiry(|| {}).0,
         };
         thread::spawn(move || work(3, parts)).join().expect("the fault is caught");
         events.poll_event()

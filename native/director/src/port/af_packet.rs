@@ -195,7 +195,15 @@ impl Inlet {
                 .map(drop)
                 .map_err(io::Error::other),
             None => socket.set_classifier(classifier, audience).map(drop).map_err(io::Error::other),
-        }
+        }?;
+        let servers = classifier.return_addresses();
+        self.socket.set_fanout_servers(&servers).map_err(|error| {
+            let count = servers.len();
+            io::Error::other(format!(
+                "{error}: {count} masqueraded servers are more than can be told apart to bring both \
+                 directions of a connection to one worker; with one worker there is no such bound"
+            ))
+        })
     }
 
     /// Takes what the kernel has to say about the interface. Down passes by itself, and the

@@ -9,23 +9,27 @@ use engine::snapshot::Counter;
 
 use super::*;
 use crate::events::{EventReceiver, channel};
-use crate::hops;
 use crate::port::{FaultPort, FaultRates, MemoryPort, MemoryWire, WireFrame};
 use crate::query::Question;
 use crate::testing::{
     ACK, CLIENT, FIN, SYN, VIRTUAL, add_server, add_service, segment, super_frame,
 };
+use crate::{clients, hops};
+
+mod masquerading;
 
 struct Bench<P: PacketPort> {
     worker: Worker<P>,
     wire: MemoryWire,
     commands: SyncSender<WorkerCommand<P::Control>>,
     events: EventReceiver,
+    questions: Receiver<clients::Question>,
 }
 
 fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
     let (commands, receiver) = sync_channel(64);
     let (sender, events) = channel(|| {});
+    let (enquiry, questions) = clients::enquiry(|| {});
     let worker = Worker::new(WorkerParts {
         port,
         limits: Limits { connections: 4096, events: 64, ..Limits::default() },
@@ -35,8 +39,9 @@ fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
         events: sender,
         stations: Vec::new(),
         fast_path: 16,
+        enquiry,
     });
-    Bench { worker, wire, commands, events }
+    Bench { worker, wire, commands, events, questions }
 }
 
 impl<P: PacketPort> Bench<P> {

@@ -91,6 +91,7 @@ impl Roster {
             service: *service.key(),
             address: server.address,
             port: server.port,
+            forwarding: server.forwarding,
             load: Arc::clone(&server.load),
             generation: server.generation,
             service_generation: service.generation,

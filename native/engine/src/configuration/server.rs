@@ -90,6 +90,8 @@ pub struct RemovedServer {
     pub address: IpAddr,
     /// Port; 0 where the packet's own port was kept.
     pub port: u16,
+    /// Forwarding method.
+    pub forwarding: ForwardingMethod,
     /// Its connections, counted over all engines.
     pub load: Arc<ServerLoad>,
     /// Generation of the server.

@@ -140,6 +140,9 @@ impl<'a, H: Hops> Judge<'a, H> {
         match self.connections.create(key, assignment, self.now) {
             Ok(id) => {
                 server.load.bind();
+                if needs_entry {
+                    self.hops.expect_reply(key.client);
+                }
                 Ok(Some(id))
             }
             Err(TableFull { .. }) if service.placement.is_stateless() && !needs_entry => {
