@@ -97,8 +97,12 @@ fn check(lab: &mut Lab, frame: &[u8], meta: &FrameMeta) {
     let sum = |counters: &[engine::snapshot::NamedCounter]| -> u64 {
         counters.iter().map(|counter| counter.count.0).sum()
     };
-    let verdicts =
-        counted.forwarded.0 + sum(&counted.passed) + sum(&counted.dropped) + sum(&counted.replied);
+    let verdicts = counted.forwarded.0
+        + counted.held.0
+        + counted.returned.0
+        + sum(&counted.passed)
+        + sum(&counted.dropped)
+        + sum(&counted.replied);
     assert_eq!(verdicts, 1, "every frame is counted once");
 }
 
