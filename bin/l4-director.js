@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The package's command: says whether a director can run here, and builds the addon from source.
+// The package's command: runs a director as a daemon, says whether one can run here, builds the addon.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +9,9 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8
 
 const USAGE = `Usage: l4-director COMMAND
 
+  run         run a director: --config FILE (default /etc/l4-director.json)
+  check       say what is wrong with a configuration: --config FILE
+  dump        write what a director counts as files of /proc/net/ip_vs: [--control PATH] FOLDER
   doctor      say whether a director can run here, and what is missing
   build       build the native addon from source (needs cargo)
   --version   print the version
@@ -68,8 +71,14 @@ function build() {
   return spawnSync(process.execPath, [script, '--force'], { stdio: 'inherit' }).status ?? 1
 }
 
-async function main([command]) {
+/** What is part of the package's compiled sources. */
+const daemon = () => import(new URL('dist/daemon/main.js', root).href)
+
+async function main([command, ...args]) {
   if (command === '--version') return process.stdout.write(`${version}\n`) && 0
+  if (command === 'run') return (await daemon()).run(args)
+  if (command === 'check') return (await daemon()).check(args)
+  if (command === 'dump') return (await import(new URL('dist/daemon/dump.js', root).href)).dump(args)
   if (command === 'doctor') return doctor()
   if (command === 'build') return build()
   process.stderr.write(USAGE)

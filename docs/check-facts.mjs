@@ -83,6 +83,16 @@ named('docs/api.md', api, 'lib/connection.ts', 'ConnectionRow', 'ConnectionFilte
 named('docs/api.md', api, 'lib/explanation.ts', 'Flow', 'Explanation', 'ScheduleExplanation')
 named('docs/api.md', api, 'lib/events.ts', 'AdoptedEvent', 'ServerEvent', 'InterfaceEvent', 'LostEvent')
 
+named(
+  'docs/daemon.md',
+  read('docs/daemon.md'),
+  'lib/daemon/daemon-options.ts',
+  'DaemonOptions',
+  'DrainSettings',
+  'ProcSettings',
+)
+named('docs/control.md', read('docs/control.md'), 'lib/control/counters.ts', 'ControlStatistics')
+
 const [, snippet] = /```ts\n(.*?)```/s.exec(read('README.md')) ?? []
 if (snippet !== read('examples/embed.ts')) problems.push('README.md: its program is not examples/embed.ts')
 

@@ -1,6 +1,7 @@
 import type { Command, MarkMatch, ServerKey, ServiceKey, Settings, SettingsPatch } from './command.js'
 import type { CoreControl } from './binding/core.js'
 import { coreError, errorCode } from './binding/outcome.js'
+import { asDeclared } from './configuration.js'
 import type { Configuration } from './configuration.js'
 import { Configurator } from './configurator.js'
 import type { ConnectionFilter, ConnectionPage } from './connection.js'
@@ -12,8 +13,9 @@ import { DirectorError } from './errors.js'
 import type { CoreEvent } from './events.js'
 import type { Explanation, Flow } from './explanation.js'
 import { checked } from './options/check.js'
-import { commands as commandsCheck, markMatches } from './options/command.js'
+import { commands as commandsCheck } from './options/command.js'
 import { mark as markCheck } from './options/key.js'
+import { markMatches } from './options/mark.js'
 import { Problems } from './options/problems.js'
 import { serviceOptions } from './options/service.js'
 import type { ServiceOptions } from './options/service.js'
@@ -72,7 +74,7 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
 
   /** Everything that is configured: services with servers, settings, marks. */
   get configuration(): Configuration {
-    return this.core().configuration()
+    return asDeclared(this.core().configuration())
   }
 
   /**

@@ -26,3 +26,18 @@ export interface Configuration {
   /** What carries which mark. */
   readonly marks: readonly MarkDefinition[]
 }
+
+/** The core's configuration with what is absent left out, where its type says so. */
+export function asDeclared(configuration: Configuration): Configuration {
+  return {
+    ...configuration,
+    services: configuration.services.map((service) =>
+      service.persistence === null ? service : { ...service, persistence: present(service.persistence) },
+    ),
+    marks: configuration.marks.map(({ mark, matches }) => ({ mark, matches: matches.map(present) })),
+  }
+}
+
+function present<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null)) as T
+}

@@ -1,29 +1,12 @@
-import type { Command, MarkMatch } from '../command.js'
-import { address, arrayOf, integer, object, oneOf } from './check.js'
+import type { Command } from '../command.js'
+import { arrayOf, object, oneOf } from './check.js'
 import type { Check } from './check.js'
-import { mark, ports, protocol, serverKey, serviceKey } from './key.js'
+import { mark, serverKey, serviceKey } from './key.js'
+import { markMatches } from './mark.js'
 import { show } from './problems.js'
 import { serverSpec, weight } from './server.js'
 import { serviceSpec } from './service.js'
 import { settings } from './settings.js'
-
-/** What carries a mark. */
-export const markMatches: Check<MarkMatch[]> = arrayOf(
-  object<MarkMatch>(
-    {
-      protocol,
-      address,
-      prefixLength: integer(0, 128),
-      ports,
-      source: address,
-      sourcePrefixLength: integer(0, 128),
-      sourcePorts: ports,
-      interface: integer(1, 2_147_483_647),
-      vlan: integer(0, 4094),
-    },
-    ['address'],
-  ),
-)
 
 type Of<T extends Command['type']> = Extract<Command, { type: T }>
 

@@ -1,7 +1,10 @@
 import { identityOf } from '../address.js'
 import type { Command, SettingsPatch } from '../command.js'
+import type { MarkDefinition } from '../configuration.js'
 import { arrayOf, flag, integer, object, oneOf, text } from './check.js'
 import type { Check, Fields } from './check.js'
+import { mark } from './key.js'
+import { markMatches } from './mark.js'
 import type { Problems } from './problems.js'
 import { at, show } from './problems.js'
 import type { ServiceOptions, ServiceWithServers } from './service.js'
@@ -36,6 +39,8 @@ export interface CommonOptions {
   readonly sloppy?: SloppyOptions
   /** Global settings. */
   readonly settings?: SettingsPatch
+  /** What carries which mark, as `defineMark()`. */
+  readonly marks?: readonly MarkDefinition[]
   /** Services to begin with. */
   readonly services?: readonly ServiceOptions[]
 }
@@ -96,26 +101,27 @@ export const commonFields: Fields<CommonOptions> = {
   connections: integer(1024, 67_108_863),
   sloppy: object<SloppyOptions>({ tcp: flag, sctp: flag }, []),
   settings,
+  marks: arrayOf(object<MarkDefinition>({ mark, matches: markMatches }, ['mark', 'matches'])),
   services: arrayOf(serviceOptions) as Check<readonly ServiceOptions[]>,
 }
 
+/** The fields of a live director's options. */
+export const directorFields: Fields<DirectorOptions> = {
+  ...commonFields,
+  interfaces: arrayOf(text(1, INTERFACE_NAME_LENGTH_MAX), 1, 64),
+  workers: integer(1, 64),
+  spread: oneOf('address', 'address-and-port'),
+  ringFrames: integer(1, 65_536),
+  answerNeighbours: flag,
+  fastPath: flag,
+  promiscuous: flag,
+  control: text(1, 4096),
+  signal: abortSignal,
+  logger,
+}
+
 /** The options of a live director. */
-export const directorOptions: Check<DirectorOptions> = object<DirectorOptions>(
-  {
-    ...commonFields,
-    interfaces: arrayOf(text(1, INTERFACE_NAME_LENGTH_MAX), 1, 64),
-    workers: integer(1, 64),
-    spread: oneOf('address', 'address-and-port'),
-    ringFrames: integer(1, 65_536),
-    answerNeighbours: flag,
-    fastPath: flag,
-    promiscuous: flag,
-    control: text(1, 4096),
-    signal: abortSignal,
-    logger,
-  },
-  ['interfaces'],
-)
+export const directorOptions: Check<DirectorOptions> = object<DirectorOptions>(directorFields, ['interfaces'])
 
 /** Commands of one call, each with the path of the option that it came from. */
 export interface Batch {
@@ -149,6 +155,10 @@ export function initialBatch(options: CommonOptions): Batch {
   if (Object.keys(merged).length > 0) {
     batch.commands.push({ type: 'settings', settings: merged })
     batch.paths.push('settings')
+  }
+  for (const [index, { mark, matches }] of (options.marks ?? []).entries()) {
+    batch.commands.push({ type: 'define-mark', mark, matches })
+    batch.paths.push(`marks[${index}]`)
   }
   for (const [index, service] of (options.services ?? []).entries()) {
     pushService(batch, service, `services[${index}]`)

@@ -2,6 +2,7 @@
 const { version } = require('../../../package.json')
 
 const directors = []
+const notified = []
 
 class BindingDirector {
   constructor() {
@@ -69,4 +70,9 @@ class BindingDirector {
   }
 }
 
-module.exports = { version: () => version, BindingDirector, directors }
+function notify(socket, state) {
+  if (socket === '/nobody') throw new Error('nobody listens')
+  notified.push({ socket, state })
+}
+
+module.exports = { version: () => version, notify, notified, BindingDirector, directors }

@@ -20,7 +20,14 @@ export interface FakeCore extends CoreDirector {
   tell(...events: CoreEvent[]): void
 }
 
+/** What the service manager was told, and where. */
+export interface Notified {
+  readonly socket: string
+  readonly state: string
+}
+
 interface FakeAddon {
+  notified: Notified[]
   directors: FakeCore[]
   BindingDirector: { onMake: ((core: FakeCore) => void) | undefined }
 }
@@ -28,6 +35,11 @@ interface FakeAddon {
 const path = fileURLToPath(new URL('addon.cjs', import.meta.url))
 process.env['DIRECTOR_NATIVE_PATH'] = path
 const addon = createRequire(import.meta.url)(path) as FakeAddon
+
+/** Takes what the service manager was told. */
+export function takeNotified(): Notified[] {
+  return addon.notified.splice(0)
+}
 
 /** Starts a director on a fake core; `prepare` sets the core up before it is started. */
 export async function startFake(

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs'
+import type { Configuration } from '../configuration.js'
+import { DirectorError, errorOfIssues, isDirectorError } from '../errors.js'
+import type { Issue } from '../errors.js'
+import { OfflineDirector } from '../offline-director.js'
+import { Problems } from '../options/problems.js'
+import { checkSloppy } from '../options/start.js'
+import { daemonOptions } from './daemon-options.js'
+import type { DaemonOptions } from './daemon-options.js'
+import { jsonLines, lineAt } from './json-lines.js'
+
+/** Entries of the table of the director that only checks a configuration. */
+const CONNECTIONS_MIN = 1024
+
+/** A configuration file that was found good. */
+export interface ConfigurationFile {
+  /** What it says. */
+  readonly options: DaemonOptions
+  /** What a director that is started with it has configured. */
+  readonly configuration: Configuration
+}
+
+/** A problem, and where it stands. */
+export interface FileIssue extends Issue {
+  /** Line, from 1. */
+  readonly line: number
+}
+
+/** What is wrong with a configuration file: `issues` have lines, too. */
+export class ConfigurationFileError extends DirectorError {
+  /** The file. */
+  readonly file: string
+  declare readonly issues: readonly FileIssue[]
+
+  /** Makes an error. */
+  constructor(file: string, issues: readonly FileIssue[]) {
+    const { code } = errorOfIssues(issues)
+    const lines = issues.map(
+      ({ line, field, message }) => `${file}:${line}: ${field && `${field}: `}${message}`,
+    )
+    super(code, lines.join('\n'), { issues })
+    this.file = file
+  }
+}
+
+/**
+ * Reads and checks a configuration file, down to what only the engine knows.
+ *
+ * @throws ConfigurationFileError with all problems
+ */
+export function readConfiguration(file: string): ConfigurationFile {
+  let source: string
+  try {
+    source = readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw whole(file, 1, cause instanceof Error ? cause.message : String(cause))
+  }
+  return checkConfiguration(file, source)
+}
+
+/** As `readConfiguration()`, of a text. */
+export function checkConfiguration(file: string, source: string): ConfigurationFile {
+  const value = parse(file, source)
+  const { lineOf, twice } = jsonLines(source)
+  const problems = new Problems()
+  for (const field of twice)
+    problems.add('ERR_DIRECTOR_INVALID_OPTIONS', field, undefined, 'occurs twice in one object; keep one')
+  const options = daemonOptions(value, '', problems)
+  checkSloppy(options, problems)
+  const refuse = (issues: readonly Issue[]): ConfigurationFileError =>
+    new ConfigurationFileError(
+      file,
+      issues.map((issue) => ({ ...issue, line: lineOf(issue.field) })),
+    )
+  if (options === undefined || problems.issues.length > 0) throw refuse(problems.issues)
+  try {
+    return { options, configuration: resulting(options) }
+  } catch (error) {
+    throw isDirectorError(error) && error.issues.length > 0 ? refuse(error.issues) : error
+  }
+}
+
+/** The engine itself says what becomes of the options, and what is wrong with them. */
+function resulting({ sloppy, settings, marks, services }: DaemonOptions): Configuration {
+  const given = Object.entries({ sloppy, settings, marks, services }).filter(
+    ([, value]) => value !== undefined,
+  )
+  return new OfflineDirector({ ...Object.fromEntries(given), connections: CONNECTIONS_MIN }).configuration
+}
+
+function parse(file: string, source: string): unknown {
+  try {
+    return JSON.parse(source)
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    const [, position] = /at position (\d+)/.exec(message) ?? []
+    throw whole(file, lineAt(source, position === undefined ? source.length : Number(position)), message)
+  }
+}
+
+function whole(file: string, line: number, message: string): ConfigurationFileError {
+  const issue = { code: 'ERR_DIRECTOR_INVALID_OPTIONS', field: '', value: undefined, message, line } as const
+  return new ConfigurationFileError(file, [issue])
+}
