@@ -50,7 +50,8 @@ async function openEnds(stage: Stage, { tunnel, outer }: Case): Promise<LabProce
 async function transfer(t: ExecutionContext, how: Case): Promise<void> {
   const { tunnel, inner, outer, overhead } = how
   const server = { forwarding: 'tunnelling', tunnel }
-  const stage = await Stage.open(t, { directors: 1 }, { families: [inner], server, serverFamily: outer })
+  const directing = { protocols: ['tcp', 'udp'], families: [inner], server, serverFamily: outer } as const
+  const stage = await Stage.open(t, { directors: 1 }, directing)
   const ends = await openEnds(stage, how)
   await stage.serve('bulk-server', [inner])
   const options = { bytes, direction: 'upload', verify: true, source: clientAddress(1, inner) }
@@ -62,13 +63,16 @@ async function transfer(t: ExecutionContext, how: Case): Promise<void> {
     room,
     'the client was told what fits',
   )
+  await stage.serve('udp-echo', [inner])
+  const datagrams = await ended(stage.client('udp-client', { flows: 20, count: 5, intervalMs: 20 }, inner))
+  t.like(datagrams.summary, { answered: 100, lost: 0, moved: 0 })
   const closed = await Promise.all(ends.map(finish))
   for (const { exit: end, summary: seen } of closed) t.is(end.status, 0, JSON.stringify(seen))
   const largest = Math.max(...closed.map(({ summary: seen }) => Number(seen['largest'])))
   t.true(largest <= room && largest > room - 40, `the largest packet inside had ${largest} octets`)
 }
 
-for (const how of cases) test(`${title(how)}: bulk data arrives whole`, transfer, how)
+for (const how of cases) test(`${title(how)}: bulk data and datagrams arrive whole`, transfer, how)
 
 test('connections through a tunnel survive the loss of a director', async (t) => {
   const how: Case = { tunnel: { type: 'ipip' }, inner: 'ipv4', outer: 'ipv4', overhead: 20 }
