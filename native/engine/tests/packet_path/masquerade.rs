@@ -4,49 +4,14 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use engine::command::{
-    Command, ForwardingMethod, Protocol, SchedulerName, ServerKey, ServerSpec, SettingsPatch,
-};
 use engine::frame::ChecksumState;
 use engine::verdict::{PassReason, Verdict};
 use proptest::prelude::*;
 
 use crate::lab::frames::{SYN, reference_checksum};
+use crate::lab::masquerading::{CLIENT, ROUTER, SERVER, VIPS, masquerading};
 use crate::lab::sent::{End, Given, ICMPV4, ICMPV6, SCTP, Sent, Shape, TCP, UDP, shapes};
-use crate::lab::{Lab, Outcome, PORT, VIP, VIP6, address, key, server_spec, service, settings};
-
-const CLIENT: [&str; 2] = ["203.0.113.9", "2001:db8:c::9"];
-const SERVER: [&str; 2] = ["10.0.0.11", "2001:db8:1::11"];
-const ROUTER: [&str; 2] = ["192.0.2.254", "2001:db8:c::254"];
-const VIPS: [&str; 2] = [VIP, VIP6];
-
-/// A director with a service of each protocol and family, whose one server is masqueraded, at its own
-/// port or at that of the service.
-fn lab(server_port: u16) -> Lab {
-    let sloppy = SettingsPatch {
-        sloppy_tcp: Some(true),
-        sloppy_sctp: Some(true),
-        ..SettingsPatch::default()
-    };
-    let mut lab = Lab::new(&[settings(sloppy)]);
-    for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
-        for (vip, at) in VIPS.into_iter().zip(SERVER) {
-            let key = key(protocol, vip);
-            let port = (server_port != PORT).then_some(server_port);
-            let server = ServerSpec {
-                key: ServerKey { address: address(at), port },
-                forwarding: ForwardingMethod::Masquerading,
-                ..server_spec(at, 1)
-            };
-            let service = service(key, SchedulerName::Rr, &[]);
-            lab.apply(&[
-                Command::AddService { service },
-                Command::AddServer { service: key, server },
-            ]);
-        }
-    }
-    lab
-}
+use crate::lab::{Outcome, PORT, address};
 
 /// The frame that came out, when only one did.
 fn out(outcome: &Outcome) -> Sent {
@@ -202,7 +167,7 @@ proptest! {
         let back = Shape { segment_size: back.segment_size.filter(|_| back.protocol != SCTP), ..back };
         let client = (CLIENT[family], client_port);
         let (virtual_end, server) = ((VIPS[family], PORT), (SERVER[family], server_port));
-        let mut lab = lab(server_port);
+        let mut lab = masquerading(server_port);
         let sent = there.sent(client, virtual_end);
         let outcome = sent.through(&mut lab);
         let is_forwarded = matches!(outcome.verdict, Verdict::Forward { .. });
@@ -229,7 +194,7 @@ proptest! {
     ) {
         let client = (CLIENT[family], client_port);
         let (virtual_end, server) = ((VIPS[family], PORT), (SERVER[family], server_port));
-        let mut lab = lab(server_port);
+        let mut lab = masquerading(server_port);
         out(&quoted.sent(client, virtual_end).through(&mut lab));
         // To the server, of what the client got; to the client, of what the server got.
         let got = [quoted.sent(virtual_end, client), quoted.sent(client, server)];
@@ -272,7 +237,7 @@ proptest! {
         let there = Shape { checksum: Given::Good, ..shape(&data) }.sent(client, server);
         data[..2].copy_from_slice(there.checksum());
         let sent = shape(&data).sent(client, (VIPS[family], PORT));
-        let arrived = out(&sent.through(&mut lab(server_port)));
+        let arrived = out(&sent.through(&mut masquerading(server_port)));
         prop_assert_eq!(arrived.checksum(), [0xff, 0xff]);
     }
 }
@@ -291,7 +256,7 @@ fn an_error_whose_checksum_is_open_leaves_with_it_open() {
     };
     for family in 0..2 {
         let (client, virtual_end) = ((CLIENT[family], 40_000), (VIPS[family], PORT));
-        let mut lab = lab(8080);
+        let mut lab = masquerading(8080);
         out(&shape.sent(client, virtual_end).through(&mut lab));
         let got = shape.sent(virtual_end, client);
         let mut sent = error(&shape, ROUTER[family], virtual_end.0, &got, 60);

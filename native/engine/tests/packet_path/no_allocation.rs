@@ -9,8 +9,10 @@ use engine::frame::{ChecksumState, FrameMeta, Outputs, Segmentation};
 use engine::verdict::Verdict;
 
 use crate::lab::frames::{ACK, SYN, icmp_error, tcp, udp};
+use crate::lab::masquerading::{self, masquerading};
+use crate::lab::sent::{Given, SCTP, Shape, TCP, UDP};
 use crate::lab::{
-    CLIENT_SIDE, Lab, VIP, address, cluster_service, key, server_spec, service, sloppy_tcp,
+    CLIENT_SIDE, Lab, PORT, VIP, address, cluster_service, key, server_spec, service, sloppy_tcp,
 };
 
 const CLIENT: &str = "203.0.113.9";
@@ -88,4 +90,58 @@ fn tunnels_cause_no_heap_allocation() {
         }
     });
     assert_eq!((verdicts, allocations.count_total), ((100, 200), 0));
+}
+
+/// Frames of the connections of many clients to masqueraded servers, and the answers to them.
+fn masqueraded() -> Vec<(Vec<u8>, FrameMeta)> {
+    let plain = Shape {
+        protocol: TCP,
+        hop_limit: 64,
+        class: 0,
+        extension: 0,
+        flags: SYN,
+        data: vec![7; 401],
+        checksum: Given::Good,
+        segment_size: None,
+    };
+    let shapes = [
+        plain.clone(),
+        Shape { checksum: Given::Open, ..plain.clone() },
+        Shape { flags: ACK, checksum: Given::Open, segment_size: Some(100), ..plain.clone() },
+        Shape { protocol: UDP, ..plain.clone() },
+        Shape { protocol: UDP, checksum: Given::None, ..plain.clone() },
+        Shape { protocol: UDP, checksum: Given::Open, segment_size: Some(100), ..plain.clone() },
+        Shape { protocol: SCTP, ..plain.clone() },
+        Shape { protocol: SCTP, checksum: Given::Open, ..plain },
+    ];
+    let mut frames = Vec::new();
+    for (family, client) in masquerading::CLIENT.into_iter().enumerate() {
+        for (number, shape) in (20_000..20_200).zip(shapes.iter().cycle()) {
+            let client = (client, number);
+            let sent = shape.sent(client, (masquerading::VIPS[family], PORT));
+            let answer = shape.sent((masquerading::SERVER[family], 8080), client).by_server();
+            frames.extend([(sent.octets, sent.meta), (answer.octets, answer.meta)]);
+        }
+    }
+    frames
+}
+
+#[test]
+fn masquerading_causes_no_heap_allocation() {
+    let mut lab = masquerading(8080);
+    let mut frames = masqueraded();
+    let mut outputs = Outputs::with_capacity(1 << 16, 64);
+    let mut verdicts = (0, 0);
+    let allocations = allocation_counter::measure(|| {
+        for (frame, meta) in &mut frames {
+            match lab.engine.process(frame, meta, lab.now, &lab.ways, &mut outputs) {
+                Verdict::Forward { .. } => verdicts.0 += 1,
+                Verdict::Return { .. } => verdicts.1 += 1,
+                _ => {}
+            }
+            outputs.clear();
+            lab.engine.handle_timeout(lab.now);
+        }
+    });
+    assert_eq!((verdicts, allocations.count_total), ((400, 400), 0));
 }

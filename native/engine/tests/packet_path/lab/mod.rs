@@ -2,6 +2,7 @@
 
 pub(crate) mod decapsulate;
 pub(crate) mod frames;
+pub(crate) mod masquerading;
 pub(crate) mod sent;
 
 use std::net::IpAddr;
