@@ -6,6 +6,7 @@ mod fast_path;
 mod fragments;
 mod lab;
 mod masquerade;
+mod masquerade_rules;
 mod no_allocation;
 mod offload;
 mod persistence;

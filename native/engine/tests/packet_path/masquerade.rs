@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::lab::frames::{SYN, reference_checksum};
 use crate::lab::masquerading::{CLIENT, ROUTER, SERVER, VIPS, masquerading};
-use crate::lab::sent::{End, Given, ICMPV4, ICMPV6, SCTP, Sent, Shape, TCP, UDP, shapes};
+use crate::lab::sent::{End, Given, ICMPV4, ICMPV6, SCTP, Sent, Shape, UDP, plain, shapes};
 use crate::lab::{Outcome, PORT, address};
 
 /// The frame that came out, when only one did.
@@ -221,16 +221,8 @@ proptest! {
         without in any::<bool>(),
     ) {
         let checksum = if without { Given::None } else { Given::Good };
-        let shape = |data: &[u8]| Shape {
-            protocol: UDP,
-            hop_limit: 64,
-            class: 0,
-            extension: 0,
-            flags: 0,
-            data: data.to_vec(),
-            checksum,
-            segment_size: None,
-        };
+        let shape =
+            |data: &[u8]| Shape { protocol: UDP, data: data.to_vec(), checksum, ..plain(0) };
         let (client, server) = ((CLIENT[family], 40_000), (SERVER[family], server_port));
         // With its own checksum as the first word of data, the datagram sums up to zero.
         data[..2].fill(0);
@@ -244,16 +236,7 @@ proptest! {
 
 #[test]
 fn an_error_whose_checksum_is_open_leaves_with_it_open() {
-    let shape = Shape {
-        protocol: TCP,
-        hop_limit: 64,
-        class: 0,
-        extension: 0,
-        flags: SYN,
-        data: vec![5; 33],
-        checksum: Given::Good,
-        segment_size: None,
-    };
+    let shape = plain(SYN);
     for family in 0..2 {
         let (client, virtual_end) = ((CLIENT[family], 40_000), (VIPS[family], PORT));
         let mut lab = masquerading(8080);

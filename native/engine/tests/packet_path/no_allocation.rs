@@ -10,7 +10,7 @@ use engine::verdict::Verdict;
 
 use crate::lab::frames::{ACK, SYN, icmp_error, tcp, udp};
 use crate::lab::masquerading::{self, masquerading};
-use crate::lab::sent::{Given, SCTP, Shape, TCP, UDP};
+use crate::lab::sent::{Given, SCTP, Shape, UDP, plain};
 use crate::lab::{
     CLIENT_SIDE, Lab, PORT, VIP, address, cluster_service, key, server_spec, service, sloppy_tcp,
 };
@@ -94,16 +94,7 @@ fn tunnels_cause_no_heap_allocation() {
 
 /// Frames of the connections of many clients to masqueraded servers, and the answers to them.
 fn masqueraded() -> Vec<(Vec<u8>, FrameMeta)> {
-    let plain = Shape {
-        protocol: TCP,
-        hop_limit: 64,
-        class: 0,
-        extension: 0,
-        flags: SYN,
-        data: vec![7; 401],
-        checksum: Given::Good,
-        segment_size: None,
-    };
+    let plain = Shape { data: vec![7; 401], ..plain(SYN) };
     let shapes = [
         plain.clone(),
         Shape { checksum: Given::Open, ..plain.clone() },

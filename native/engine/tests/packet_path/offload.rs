@@ -50,7 +50,7 @@ const METHODS: [ForwardingMethod; 3] =
 
 fn way(mtu: u32) -> Ways {
     let hop = NextHop { interface: SERVER_SIDE, mtu, source: EGRESS_MAC, destination: ROUTER_MAC };
-    Ways(Some(Hop::Ready(hop)), None)
+    Ways(Some(Hop::Ready(hop)), None, None)
 }
 
 /// The frame as a sender with offload hands it over, and what the port says of it.

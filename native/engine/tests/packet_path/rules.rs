@@ -36,6 +36,7 @@ fn way(mtu: u32) -> Ways {
             destination: ROUTER_MAC,
         })),
         None,
+        None,
     )
 }
 
@@ -329,11 +330,11 @@ fn ways_that_are_not_ready() {
         (Hop::Local, Verdict::Drop(DropReason::ServerIsLocal)),
     ] {
         let mut lab = Lab::new(&one_server(Protocol::Tcp, VIP, "10.0.0.11"));
-        lab.ways = Ways(Some(hop), None);
+        lab.ways = Ways(Some(hop), None, None);
         assert_eq!(lab.process(&tcp(CLIENT, 40000, VIP, SYN)).verdict, expected);
     }
     let mut lab = Lab::new(&one_server(Protocol::Tcp, VIP, "10.0.0.11"));
-    lab.ways = Ways(Some(Hop::Resolving { mtu: 1500 }), None);
+    lab.ways = Ways(Some(Hop::Resolving { mtu: 1500 }), None, None);
     let outcome = lab.process(&tcp(CLIENT, 40000, VIP, SYN));
     let id = server(&outcome);
     let Verdict::Forward { egress, .. } = outcome.verdict else { panic!() };

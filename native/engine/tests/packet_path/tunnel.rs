@@ -68,7 +68,7 @@ fn lab(shape: (TunnelKind, TunnelChecksum), outer_is_ipv4: bool, mtu: u32) -> La
 
 fn ways(mtu: u32, source: Option<&str>) -> Ways {
     let hop = NextHop { interface: SERVER_SIDE, mtu, source: EGRESS_MAC, destination: ROUTER_MAC };
-    Ways(Some(Hop::Ready(hop)), source.map(address))
+    Ways(Some(Hop::Ready(hop)), source.map(address), None)
 }
 
 fn ip(is_ipv4: bool) -> Ip {

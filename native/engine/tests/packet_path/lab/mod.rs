@@ -26,10 +26,10 @@ pub(crate) const DIRECTOR_MAC: MacAddress = MacAddress([2, 0, 0, 0, 13, 0]);
 pub(crate) const ROUTER_MAC: MacAddress = MacAddress([2, 0, 0, 0, 12, 1]);
 pub(crate) const EGRESS_MAC: MacAddress = MacAddress([2, 0, 0, 0, 13, 1]);
 
-/// Every server has the same way: ready, with an MTU of 1500 unless told otherwise; and the same
-/// address of the director's for tunnels.
+/// Every server has the same way: ready, with an MTU of 1500 unless told otherwise; the same address
+/// of the director's for tunnels; and every client the same way back, ready too.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ways(pub(crate) Option<Hop>, pub(crate) Option<IpAddr>);
+pub(crate) struct Ways(pub(crate) Option<Hop>, pub(crate) Option<IpAddr>, pub(crate) Option<Hop>);
 
 impl Hops for Ways {
     fn hop(&self, server: ServerId) -> Hop {
@@ -48,13 +48,18 @@ impl Hops for Ways {
     }
 
     fn client_hop(&self, _client: IpAddr, _meta: &FrameMeta) -> Hop {
-        Hop::Ready(NextHop {
-            interface: CLIENT_SIDE,
-            mtu: 1500,
-            source: DIRECTOR_MAC,
-            destination: ROUTER_MAC,
-        })
+        self.2.unwrap_or_else(|| way_back(1500))
     }
+}
+
+/// A way to a client that takes packets of `mtu` octets.
+pub(crate) fn way_back(mtu: u32) -> Hop {
+    Hop::Ready(NextHop {
+        interface: CLIENT_SIDE,
+        mtu,
+        source: DIRECTOR_MAC,
+        destination: ROUTER_MAC,
+    })
 }
 
 pub(crate) fn server_mac(server: ServerId) -> MacAddress {
@@ -87,7 +92,7 @@ impl Lab {
         let mut lab = Self {
             engine: Engine::new(limits, 1),
             configuration: Configuration::default(),
-            ways: Ways(None, None),
+            ways: Ways(None, None, None),
             now: Instant::from_millis(1_000_000),
         };
         lab.apply(commands);

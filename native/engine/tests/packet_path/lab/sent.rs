@@ -35,6 +35,20 @@ pub(crate) struct Shape {
     pub(crate) segment_size: Option<u16>,
 }
 
+/// A small TCP segment without anything special about it.
+pub(crate) fn plain(flags: u8) -> Shape {
+    Shape {
+        protocol: TCP,
+        hop_limit: 64,
+        class: 0,
+        extension: 0,
+        flags,
+        data: vec![5; 33],
+        checksum: Given::Good,
+        segment_size: None,
+    }
+}
+
 /// What the sender did about the transport checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Given {
