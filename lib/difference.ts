@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { identityOf, serviceText } from './address.js'
 import type { Command, ServerKey, ServerSpec, ServiceKey, ServiceSpec, SettingsPatch } from './command.js'
 import type { Configuration, ConfiguredService, MarkDefinition } from './configuration.js'
+import type { ServiceOptions } from './options/service.js'
+import type { CommonOptions } from './options/start.js'
 import type { ServerConfiguration } from './snapshot.js'
 
 /**
@@ -116,6 +118,17 @@ function marksBetween(current: readonly MarkDefinition[], wanted: readonly MarkD
     ...gone.map(({ mark }) => define(mark, [])),
     ...changed.map(({ mark, matches }) => define(mark, matches)),
   ]
+}
+
+/** The options that a director is started with to have a configuration. */
+export function wholeOptions({ settings, marks, services }: Configuration): CommonOptions {
+  const options = services.map(
+    (service) =>
+      Object.assign(serviceSpec(service), {
+        servers: service.servers.toReversed().map(serverSpec),
+      }) as ServiceOptions,
+  )
+  return { settings, marks, services: options }
 }
 
 /** A service as commands have it, without its servers. */

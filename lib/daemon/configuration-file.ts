@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import type { Configuration } from '../configuration.js'
 import { DirectorError, errorOfIssues, isDirectorError } from '../errors.js'
 import type { Issue } from '../errors.js'
@@ -8,6 +9,8 @@ import { checkSloppy } from '../options/start.js'
 import { daemonOptions } from './daemon-options.js'
 import type { DaemonOptions } from './daemon-options.js'
 import { jsonLines, lineAt } from './json-lines.js'
+import { restoreRules } from './rules.js'
+import type { RuleProblem } from './rules.js'
 
 /** Entries of the table of the director that only checks a configuration. */
 const CONNECTIONS_MIN = 1024
@@ -44,21 +47,23 @@ export class ConfigurationFileError extends DirectorError {
 }
 
 /**
- * Reads and checks a configuration file, down to what only the engine knows.
+ * Reads and checks a configuration file, down to what only the engine knows, and the saved rules
+ * that it names.
  *
- * @throws ConfigurationFileError with all problems
+ * @throws ConfigurationFileError with all problems of the file, or of its rules; DirectorError
  */
-export function readConfiguration(file: string): ConfigurationFile {
-  let source: string
-  try {
-    source = readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw whole(file, 1, cause instanceof Error ? cause.message : String(cause))
-  }
-  return checkConfiguration(file, source)
+export async function readConfiguration(file: string): Promise<ConfigurationFile> {
+  const checked = checkConfiguration(file, read(file))
+  const { rules } = checked.options
+  if (rules === undefined) return checked
+  const path = resolve(dirname(file), rules)
+  const director = offline(checked.options)
+  const refused = await restored(director, path, () => offline(checked.options))
+  if (refused.length > 0) throw new ConfigurationFileError(path, refused.map(issueOf))
+  return { ...checked, configuration: director.configuration }
 }
 
-/** As `readConfiguration()`, of a text. */
+/** As `readConfiguration()`, of a text, and without the rules. */
 export function checkConfiguration(file: string, source: string): ConfigurationFile {
   const value = parse(file, source)
   const { lineOf, twice } = jsonLines(source)
@@ -74,25 +79,50 @@ export function checkConfiguration(file: string, source: string): ConfigurationF
     )
   if (options === undefined || problems.issues.length > 0) throw refuse(problems.issues)
   try {
-    return { options, configuration: resulting(options) }
+    return { options, configuration: offline(options).configuration }
   } catch (error) {
     throw isDirectorError(error) && error.issues.length > 0 ? refuse(error.issues) : error
   }
 }
 
 /** The engine itself says what becomes of the options, and what is wrong with them. */
-function resulting({ sloppy, settings, marks, services }: DaemonOptions): Configuration {
+function offline({ sloppy, settings, marks, services }: DaemonOptions): OfflineDirector {
   const given = Object.entries({ sloppy, settings, marks, services }).filter(
     ([, value]) => value !== undefined,
   )
-  return new OfflineDirector({ ...Object.fromEntries(given), connections: CONNECTIONS_MIN }).configuration
+  return new OfflineDirector({ ...Object.fromEntries(given), connections: CONNECTIONS_MIN })
+}
+
+async function restored(...args: Parameters<typeof restoreRules>): Promise<RuleProblem[]> {
+  try {
+    return await restoreRules(...args)
+  } catch (error) {
+    if (isDirectorError(error)) throw error
+    throw whole(args[1], 1, messageOf(error))
+  }
+}
+
+function issueOf({ line, message }: RuleProblem): FileIssue {
+  return { code: 'ERR_DIRECTOR_INVALID_OPTIONS', field: '', value: undefined, message, line }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw whole(file, 1, messageOf(cause))
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function parse(file: string, source: string): unknown {
   try {
     return JSON.parse(source)
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause)
+    const message = messageOf(cause)
     const [, position] = /at position (\d+)/.exec(message) ?? []
     throw whole(file, lineAt(source, position === undefined ? source.length : Number(position)), message)
   }

@@ -29,6 +29,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 export interface DaemonOptions extends Omit<DirectorOptions, 'signal' | 'logger'> {
   /** Name of the schema, for editors. */
   readonly $schema?: string
+  /** A file of saved rules (`ipvsadm -S`) that is carried out after `services`. Relative to this file. */
+  readonly rules?: string
   /** How to end. */
   readonly drain?: DrainSettings
   /** Files for tools that read those of IPVS. Default: none. */
@@ -44,6 +46,7 @@ export const daemonOptions: Check<DaemonOptions> = object<DaemonOptions>(
   {
     ...fields,
     $schema: text(0, 4096),
+    rules: text(1, 4096),
     drain: object<DrainSettings>({ deadlineSeconds: integer(0, 86_400), refuseNew: flag }, []),
     proc: object<ProcSettings>({ path: text(1, 4096), intervalSeconds: integer(1, 86_400) }, ['path']),
     logLevel: oneOf(...LOG_LEVELS),

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ControlServer } from '../control/server.js'
-import { difference } from '../difference.js'
+import { difference, wholeOptions } from '../difference.js'
 import { Director } from '../director.js'
-import { DirectorError, isDirectorError } from '../errors.js'
+import { closedError, DirectorError, isDirectorError } from '../errors.js'
 import type { DirectorOptions } from '../options/start.js'
 import type { Version } from '../snapshot.js'
 import { DEFAULT_CONTROL_PATH } from '../control/protocol.js'
@@ -21,6 +21,7 @@ const RELOADED: ReadonlySet<string> = new Set([
   'drain',
   'logLevel',
   'marks',
+  'rules',
   'services',
   'settings',
   'sloppy',
@@ -36,6 +37,7 @@ export class Daemon {
   #control: ControlServer | undefined
   #options: DaemonOptions
   #procTimer: NodeJS.Timeout | undefined
+  #reloads: Promise<unknown> = Promise.resolve()
   #stopping: AbortController | undefined
 
   private constructor(
@@ -60,9 +62,13 @@ export class Daemon {
    * @throws ConfigurationFileError with all problems; DirectorError as `Director.start()`
    */
   static async start(file: string, log: Log, manager: ServiceManager): Promise<Daemon> {
-    const { options } = readConfiguration(file)
+    const { options, configuration } = await readConfiguration(file)
     log.level = options.logLevel ?? 'info'
-    const director = await Director.start({ ...startOptions(options), logger: log })
+    const director = await Director.start({
+      ...startOptions(options),
+      ...wholeOptions(configuration),
+      logger: log,
+    })
     const daemon = new Daemon(file, log, manager, director, options)
     try {
       await daemon.#serve()
@@ -101,10 +107,17 @@ export class Daemon {
    *
    * @throws ConfigurationFileError with all problems; DirectorError
    */
-  reload(): Version {
+  reload(): Promise<Version> {
+    const next = this.#reloads.then(() => this.#reload())
+    this.#reloads = next.catch(() => undefined)
+    return next
+  }
+
+  async #reload(): Promise<Version> {
     this.#manager.reloading()
     try {
-      const file = readConfiguration(this.#file)
+      const file = await readConfiguration(this.#file)
+      if (this.#stopping) throw closedError()
       const commands = difference(this.#director.configuration, file.configuration)
       const version = this.#director.apply(commands)
       this.#tellFixed(file)
@@ -120,7 +133,7 @@ export class Daemon {
       if (isDirectorError(error)) this.#log.failure('reload-refused', error)
       throw error
     } finally {
-      this.#manager.ready(() => this.#director.snapshot())
+      if (!this.#stopping) this.#manager.ready(() => this.#director.snapshot())
     }
   }
 
@@ -149,7 +162,7 @@ export class Daemon {
   async #serve(): Promise<void> {
     const { control = DEFAULT_CONTROL_PATH } = this.#options
     const server = await ControlServer.open(this.#director, control, {
-      reload: () => ({ version: this.reload() }),
+      reload: async () => ({ version: await this.reload() }),
       shutdown: () => {
         // The answer goes out first.
         setImmediate(() => void this.stop())
@@ -190,7 +203,16 @@ export class Daemon {
 }
 
 function startOptions(options: DaemonOptions): DirectorOptions {
-  const { $schema: _1, drain: _2, proc: _3, logLevel: _4, control: _5, ...rest } = options
+  const {
+    $schema: _1,
+    drain: _2,
+    proc: _3,
+    logLevel: _4,
+    control: _5,
+    rules: _6,
+    sloppy: _7,
+    ...rest
+  } = options
   return rest
 }
 

@@ -20,11 +20,11 @@ export function configArgument(args: readonly string[]): string | undefined {
 }
 
 /** `check`: says what is wrong with a configuration file. Answers the exit status. */
-export function check(args: readonly string[]): number {
+export async function check(args: readonly string[]): Promise<number> {
   const file = configArgument(args)
   if (file === undefined) return 2
   try {
-    const { configuration } = readConfiguration(file)
+    const { configuration } = await readConfiguration(file)
     const { services, version } = configuration
     process.stdout.write(`${file}: ${services.length} services, digest ${version.digest}\n`)
     return 0
@@ -68,10 +68,8 @@ function obey(daemon: Daemon, signal: NodeJS.Signals, log: Log): void {
     daemon.stop().catch((error: unknown) => log.failure('fault', asDirectorError(error)))
     return
   }
-  try {
-    daemon.reload()
-  } catch (error) {
+  daemon.reload().catch((error: unknown) => {
     // A refusal is in the log already; anything else is a defect.
     if (!isDirectorError(error)) log.failure('fault', asDirectorError(error))
-  }
+  })
 }

@@ -85,6 +85,7 @@ const good = {
     { protocol: 'udp', address: '2001:db8::', prefixLength: 64, ports: [1, 9], scheduler: 'rr' },
     { mark: 1, family: 'ipv4', scheduler: 'wlc' },
   ],
+  rules: 'saved.rules',
   drain: { deadlineSeconds: 10, refuseNew: true },
   proc: { path: '/run/l4-director/proc', intervalSeconds: 5 },
   logLevel: 'debug',

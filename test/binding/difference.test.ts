@@ -2,6 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { difference, Director } from '../../lib/index.ts'
 import type { Configuration, OfflineDirector, ServerOptions, ServiceOptions } from '../../lib/index.ts'
+import { wholeOptions } from '../../lib/difference.ts'
 import { tcpFrame } from './frames.ts'
 import { offlineWeb, webKey } from './web.ts'
 
@@ -9,7 +10,8 @@ const server: fc.Arbitrary<ServerOptions> = fc.record(
   {
     address: fc.constantFrom('10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5'),
     weight: fc.nat(3),
-    forwarding: fc.constantFrom('direct-routing', 'tunnelling'),
+    port: fc.constantFrom(80, 8080),
+    forwarding: fc.constantFrom('direct-routing', 'tunnelling', 'masquerading'),
     upperThreshold: fc.nat(5),
   },
   { requiredKeys: ['address'] },
@@ -82,6 +84,15 @@ test('property: nothing is to be done between equal configurations', (t) => {
     t.deepEqual(difference(Director.offline(same).configuration, Director.offline(same).configuration), [])
   })
   fc.assert(none, { numRuns: 50 })
+})
+
+test('property: the options of a configuration lead to it', (t) => {
+  const leads = fc.property(options, (given) => {
+    const { configuration } = Director.offline(given)
+    const again = Director.offline({ ...wholeOptions(configuration), connections: 1024 })
+    t.deepEqual(configured(again), content(configuration))
+  })
+  fc.assert(leads, { numRuns: 100 })
 })
 
 test('one service of fifty changes; the others are not touched', (t) => {
