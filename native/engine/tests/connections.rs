@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::command::ForwardingMethod;
 use engine::connection::{
     Activity, Assignment, ConnectionEvent, ConnectionKey, ConnectionTable, Direction, Expired,
-    Timeouts, UDP,
+    ReplyKey, Timeouts, UDP,
 };
 use engine::hop::ServerId;
 use engine::time::Instant;
@@ -140,4 +140,51 @@ fn a_clock_far_ahead_from_the_start_and_leaps_of_years_are_survived() {
         assert_eq!(table.lookup(&udp_client(1), now), None);
         assert_eq!(expire_all(&mut table, now, 8).len(), 1);
     }
+}
+
+fn masqueraded(server: u32) -> Assignment {
+    Assignment { server_port: 8080, forwarding: ForwardingMethod::Masquerading, ..direct(server) }
+}
+
+const fn reply_to(key: &ConnectionKey) -> ReplyKey {
+    let ConnectionKey { protocol, client, client_port, .. } = *key;
+    ReplyKey { protocol, client, client_port, server_port: 8080 }
+}
+
+#[test]
+fn a_full_table_tells_every_reply_from_every_other() {
+    let mut table = ConnectionTable::new(100, 1);
+    let now = seconds(1);
+    let is_server = |server| server == ServerId(1);
+    // Every second one of IPv6, whose `ipv6_client` numbers services.
+    let client = |number| if number % 2 == 0 { udp_client(number) } else { ipv6_client(number) };
+    let keys: Vec<_> = (0..100)
+        .zip(2000..)
+        .map(|(number, client_port)| ConnectionKey { client_port, ..client(number) })
+        .collect();
+    assert!(!table.has_masqueraded());
+    let ids: Vec<_> =
+        keys.iter().map(|key| table.create(key, masqueraded(1), now).unwrap()).collect();
+    for (key, id) in keys.iter().zip(&ids) {
+        let reply = reply_to(key);
+        assert_eq!(table.lookup_reply(&reply, is_server, now), Some(*id));
+        let others = [
+            ReplyKey { protocol: 6, ..reply },
+            ReplyKey { client: [203, 0, 113, 1].into(), ..reply },
+            ReplyKey { client_port: reply.client_port + 100, ..reply },
+            ReplyKey { server_port: 8081, ..reply },
+        ];
+        for other in others {
+            assert_eq!(table.lookup_reply(&other, is_server, now), None);
+        }
+        assert_eq!(table.lookup_reply(&reply, |server| server == ServerId(2), now), None);
+    }
+    // Their time is over before anybody looks for those to remove.
+    let late = seconds(4);
+    assert!(keys.iter().all(|key| table.lookup_reply(&reply_to(key), is_server, late).is_none()));
+    for id in &ids {
+        assert!(table.has_masqueraded());
+        table.remove(*id);
+    }
+    assert!(!table.has_masqueraded());
 }
