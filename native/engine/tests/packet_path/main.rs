@@ -2,15 +2,20 @@
 
 mod any_frame;
 mod defence;
+mod direct_routing;
 mod fast_path;
 mod fragments;
+mod icmp;
 mod lab;
 mod masquerade;
 mod masquerade_rules;
+mod neighbours;
 mod no_allocation;
 mod offload;
+mod opening;
 mod persistence;
 mod ranges;
-mod rules;
+mod reading;
+mod refusals;
 mod schedulers;
 mod tunnel;

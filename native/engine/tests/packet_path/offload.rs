@@ -5,7 +5,6 @@ use engine::command::{
     TunnelChecksum, TunnelKind,
 };
 use engine::frame::{ChecksumState, FrameMeta, PartialChecksum, Segmentation};
-use engine::hop::{Hop, NextHop};
 use engine::verdict::{DropReason, ReplyReason, Verdict};
 
 use crate::lab::decapsulate::decapsulate;
@@ -14,8 +13,7 @@ use crate::lab::frames::{
     tcp_segment, udp_datagram,
 };
 use crate::lab::{
-    CLIENT_SIDE, EGRESS_MAC, Lab, PORT, ROUTER_MAC, SERVER_SIDE, VIP, VIP6, Ways, address, key,
-    server, server_spec, service, sloppy_tcp,
+    CLIENT_SIDE, Lab, PORT, VIP, VIP6, address, key, server, server_spec, service, sloppy_tcp, way,
 };
 
 const CLIENT: &str = "203.0.113.9";
@@ -47,11 +45,6 @@ fn lab(protocol: Protocol, vip: &str, method: ForwardingMethod) -> Lab {
 
 const METHODS: [ForwardingMethod; 3] =
     [ForwardingMethod::DirectRouting, ForwardingMethod::Masquerading, ForwardingMethod::Tunnelling];
-
-fn way(mtu: u32) -> Ways {
-    let hop = NextHop { interface: SERVER_SIDE, mtu, source: EGRESS_MAC, destination: ROUTER_MAC };
-    Ways(Some(Hop::Ready(hop)), None, None)
-}
 
 /// The frame as a sender with offload hands it over, and what the port says of it.
 fn open(mut frame: Vec<u8>) -> (Vec<u8>, FrameMeta) {

@@ -205,3 +205,18 @@ pub(crate) fn cluster_service() -> Vec<Command> {
 pub(crate) fn sloppy_tcp() -> Command {
     settings(SettingsPatch { sloppy_tcp: Some(true), ..SettingsPatch::default() })
 }
+
+/// A service of one server.
+pub(crate) fn one_server(protocol: Protocol, vip: &str, at: &str) -> Vec<Command> {
+    let key = key(protocol, vip);
+    vec![
+        Command::AddService { service: service(key, SchedulerName::Rr, &[]) },
+        add_server(key, at, 1),
+    ]
+}
+
+/// A way to the servers that takes packets of `mtu` octets.
+pub(crate) fn way(mtu: u32) -> Ways {
+    let hop = NextHop { interface: SERVER_SIDE, mtu, source: EGRESS_MAC, destination: ROUTER_MAC };
+    Ways(Some(Hop::Ready(hop)), None, None)
+}
