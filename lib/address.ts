@@ -1,5 +1,6 @@
 import { isIPv6, SocketAddress } from 'node:net'
-import type { ServerKey, ServiceKey } from './command.js'
+import type { ForwardingMethod, ServerKey, ServiceKey } from './command.js'
+import type { ServerConfiguration } from './snapshot.js'
 
 /** One spelling for each address, so that addresses can be compared as text. */
 export function canonicalAddress(address: string): string {
@@ -22,15 +23,32 @@ function wholeLength(address: string): number {
 }
 
 /**
- * A real server's identity within its service as text. IPVS: direct routing leaves ports alone, so
- * whatever port was asked for, the server is spoken to at the service's; a mark has none.
+ * The port that a real server is spoken to. IPVS: direct routing and tunnels leave ports alone, so
+ * whatever was asked for, it is the service's; a range and a mark have none. Masquerading maps ports.
  */
-export function serverText(service: ServiceKey, server: ServerKey): string {
-  return joinPort(server.address, 'port' in service ? service.port : (server.port ?? 0))
+function serverPort(service: ServiceKey, forwarding: ForwardingMethod | undefined, asked?: number): number {
+  if (!('port' in service)) return asked ?? 0
+  return forwarding === 'masquerading' ? (asked ?? service.port) : service.port
+}
+
+/** A real server's identity within its service as text: its address and the port it is spoken to. */
+export function serverText(
+  service: ServiceKey,
+  { address, port, forwarding }: ServerKey & { readonly forwarding?: ForwardingMethod },
+): string {
+  return joinPort(address, serverPort(service, forwarding, port))
+}
+
+/** Whether a configured server is the one that a command or a caller means. */
+export function isMeant(service: ServiceKey, key: ServerKey, server: ServerConfiguration): boolean {
+  return (
+    server.port === serverPort(service, server.forwarding, key.port) &&
+    canonicalAddress(server.address) === canonicalAddress(key.address)
+  )
 }
 
 /** `192.0.2.1:80`, `[2001:db8::1]:80`. */
-function joinPort(address: string, port: number): string {
+export function joinPort(address: string, port: number): string {
   const canonical = canonicalAddress(address)
   return isIPv6(canonical) ? `[${canonical}]:${port}` : `${canonical}:${port}`
 }

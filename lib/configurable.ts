@@ -1,4 +1,4 @@
-import type { Command, MarkMatch, ServerKey, ServiceKey, Settings, SettingsPatch } from './command.js'
+import type { Command, MarkMatch, ServiceKey, Settings, SettingsPatch } from './command.js'
 import type { CoreControl } from './binding/core.js'
 import { coreError, errorCode } from './binding/outcome.js'
 import { asDeclared } from './configuration.js'
@@ -54,7 +54,7 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
   protected abstract core(): CoreControl
 
   /** @internal */
-  protected abstract drainedWait(service: ServiceKey, server: ServerKey, options: DrainOptions): Promise<void>
+  protected abstract drainedWait(service: ServiceKey, server: string, options: DrainOptions): Promise<void>
 
   /** All counters, now. */
   abstract snapshot(): Statistics | Promise<Statistics>

@@ -1,4 +1,4 @@
-import { identityOf, serverText, serviceText } from './address.js'
+import { identityOf, isMeant, serverText, serviceText } from './address.js'
 import type { CoreControl } from './binding/core.js'
 import { unwrap } from './binding/outcome.js'
 import type { Command, ServerKey, ServiceKey } from './command.js'
@@ -6,6 +6,7 @@ import type { ConfiguredService } from './configuration.js'
 import { drainOptions } from './drain.js'
 import type { DrainOptions } from './drain.js'
 import { Handles } from './handles.js'
+import type { NamedCommand } from './handles.js'
 import { checked } from './options/check.js'
 import { serverKey, serviceKey } from './options/key.js'
 import { Problems } from './options/problems.js'
@@ -21,12 +22,7 @@ export interface ConfiguratorHost {
   /** Called after each accepted batch, with the servers that it quiesced. */
   readonly changed: (quiesced: readonly RealServer[]) => void
   /** Waits for a server's connections to end. */
-  readonly drained: (service: ServiceKey, server: ServerKey, options: DrainOptions) => Promise<void>
-}
-
-interface Entry {
-  readonly service: ConfiguredService
-  readonly servers: ReadonlyMap<string, ServerConfiguration>
+  readonly drained: (service: ServiceKey, server: string, options: DrainOptions) => Promise<void>
 }
 
 /** The configuration as the handles see it: every change is a command, every answer the core's. */
@@ -36,7 +32,7 @@ export class Configurator {
   readonly #host: ConfiguratorHost
   /** The handles that exist. */
   readonly handles: Handles = new Handles(this)
-  #entries: ReadonlyMap<string, Entry> | undefined
+  #services: ReadonlyMap<string, ConfiguredService> | undefined
 
   constructor(host: ConfiguratorHost) {
     this.#host = host
@@ -45,28 +41,30 @@ export class Configurator {
   /** Applies checked commands, all or none. `paths` says where each stands in the caller's options. */
   apply(commands: readonly Command[], paths?: readonly string[]): Version {
     const core = this.#host.core()
-    const quiesced = this.#newlyQuiesced(commands)
+    const named = commands.map((command) => this.#named(command))
+    const quiesced = this.#newlyQuiesced(named)
     const version = unwrap(core.apply(commands), paths)
-    this.#entries = undefined
-    this.handles.follow(commands)
-    this.pausedWeights.follow(commands)
+    this.#services = undefined
+    this.handles.follow(named)
+    this.pausedWeights.follow(named)
     this.#host.changed(quiesced)
     return version
   }
 
   /** A service as configured. */
   serviceConfiguration(key: ServiceKey): ConfiguredService | undefined {
-    return this.#read().get(serviceText(key))?.service
+    return this.#read().get(serviceText(key))
   }
 
   /** A server as configured. */
   serverConfiguration(service: ServiceKey, server: ServerKey): ServerConfiguration | undefined {
-    return this.#read().get(serviceText(service))?.servers.get(serverText(service, server))
+    const configured = this.#read().get(serviceText(service))?.servers
+    return configured?.find((one) => isMeant(service, server, one))
   }
 
   /** Handles of all services, in the order they were added. */
   services(): readonly VirtualService[] {
-    return [...this.#read().values()].map(({ service }) => this.handles.service(service))
+    return [...this.#read().values()].map((service) => this.handles.service(service))
   }
 
   /** Handle of a service that exists. */
@@ -77,42 +75,45 @@ export class Configurator {
 
   /** Handles of a service's servers, in list order. */
   servers(service: ServiceKey): readonly RealServer[] {
-    const entry = this.#read().get(serviceText(service))
-    return [...(entry?.servers.keys() ?? [])].map((name) => this.handles.server(service, name))
+    const servers = this.#read().get(serviceText(service))?.servers ?? []
+    return servers.map((server) => this.handles.server(service, serverText(service, server)))
   }
 
   /** Handle of a server that exists. */
   server(service: ServiceKey, server: ServerKey): RealServer | undefined {
-    const name = serverText(service, checked(serverKey, server, new Problems()))
-    const found = this.#read().get(serviceText(service))?.servers.has(name)
-    return found ? this.handles.server(service, name) : undefined
+    const found = this.serverConfiguration(service, checked(serverKey, server, new Problems()))
+    return found && this.handles.server(service, serverText(service, found))
   }
 
-  /** Waits for a server's connections to end. */
-  async drained(service: ServiceKey, server: ServerKey, options: DrainOptions): Promise<void> {
+  /** Waits for the connections of a server, by its address and port as text, to end. */
+  async drained(service: ServiceKey, server: string, options: DrainOptions): Promise<void> {
     const accepted = checked(drainOptions, options, new Problems())
     return this.#host.drained(service, server, accepted)
   }
 
+  /** Which server a command means, before it is carried out. */
+  #named(command: Command): NamedCommand {
+    if (!('server' in command)) return { command, server: undefined }
+    const { service, server } = command
+    const found = command.type === 'add-server' ? undefined : this.serverConfiguration(service, server)
+    return { command, server: serverText(service, found ?? server) }
+  }
+
   /** Servers with a weight that these commands would set to 0. */
-  #newlyQuiesced(commands: readonly Command[]): RealServer[] {
-    return commands.filter(quiesces).flatMap((command) => {
-      if (!('server' in command)) return []
+  #newlyQuiesced(commands: readonly NamedCommand[]): RealServer[] {
+    return commands.flatMap(({ command, server }) => {
+      if (!quiesces(command) || !('server' in command) || server === undefined) return []
       const before = this.serverConfiguration(command.service, command.server)
       if (before === undefined || before.weight === 0) return []
-      return [this.handles.server(command.service, serverText(command.service, command.server))]
+      return [this.handles.server(command.service, server)]
     })
   }
 
-  #read(): ReadonlyMap<string, Entry> {
+  #read(): ReadonlyMap<string, ConfiguredService> {
     const core = this.#host.core()
-    this.#entries ??= new Map(
-      core.configuration().services.map((service) => [serviceText(service), entryOf(service)]),
+    this.#services ??= new Map(
+      core.configuration().services.map((service) => [serviceText(service), service]),
     )
-    return this.#entries
+    return this.#services
   }
-}
-
-function entryOf(service: ConfiguredService): Entry {
-  return { service, servers: new Map(service.servers.map((server) => [serverText(service, server), server])) }
 }

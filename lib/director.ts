@@ -1,6 +1,6 @@
 import type { CoreDirector } from './binding/core.js'
 import { coreError, unwrap } from './binding/outcome.js'
-import type { ServerKey, ServiceKey } from './command.js'
+import type { ServiceKey } from './command.js'
 import { ConfigurableDirector } from './configurable.js'
 import type { ConnectionFilter, ConnectionPage, ConnectionRow } from './connection.js'
 import type { DrainOptions } from './drain.js'
@@ -173,11 +173,7 @@ export class Director extends ConfigurableDirector {
   }
 
   /** @internal */
-  protected override drainedWait(
-    service: ServiceKey,
-    server: ServerKey,
-    options: DrainOptions,
-  ): Promise<void> {
+  protected override drainedWait(service: ServiceKey, server: string, options: DrainOptions): Promise<void> {
     this.core()
     const drained = this.drains.wait(service, server, options)
     void this.#checkDrains()

@@ -1,5 +1,5 @@
 import { serverText, serviceText } from './address.js'
-import type { ServerKey, ServiceKey } from './command.js'
+import type { ServiceKey } from './command.js'
 import { abortedError, DirectorError } from './errors.js'
 import { object, oneOf } from './options/check.js'
 import type { Check } from './options/check.js'
@@ -40,13 +40,13 @@ export class Drains {
   }
 
   /** Waits until `check()` finds that the server's connections have ended. */
-  wait(service: ServiceKey, server: ServerKey, { signal, until = 'active' }: DrainOptions): Promise<void> {
+  wait(service: ServiceKey, server: string, { signal, until = 'active' }: DrainOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(abortedError('drained()', signal))
       const onAbort = (): void => waiter.settle(signal && abortedError('drained()', signal))
       const waiter: Waiter = {
         service: serviceText(service),
-        server: serverText(service, server),
+        server,
         until,
         settle: (error) => {
           this.#waiters.delete(waiter)

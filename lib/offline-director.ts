@@ -1,6 +1,6 @@
 import type { CoreOfflineDirector } from './binding/core.js'
 import { unwrap } from './binding/outcome.js'
-import type { ServerKey, ServiceKey } from './command.js'
+import type { ServiceKey } from './command.js'
 import { ConfigurableDirector } from './configurable.js'
 import type { ConnectionFilter, ConnectionPage, ConnectionRow } from './connection.js'
 import type { DrainOptions } from './drain.js'
@@ -135,11 +135,7 @@ export class OfflineDirector extends ConfigurableDirector {
   }
 
   /** @internal */
-  protected override drainedWait(
-    service: ServiceKey,
-    server: ServerKey,
-    options: DrainOptions,
-  ): Promise<void> {
+  protected override drainedWait(service: ServiceKey, server: string, options: DrainOptions): Promise<void> {
     const drained = this.drains.wait(service, server, options)
     this.drains.check(this.snapshot())
     return drained

@@ -1,34 +1,35 @@
-import { serverText, serviceText } from './address.js'
-import type { Command, ServerKey, ServiceKey } from './command.js'
+import { serviceText } from './address.js'
+import type { Command, ServiceKey } from './command.js'
+import type { NamedCommand } from './handles.js'
 
 /** The weights that `pause()` took away, for as long as nothing else decided about the server. */
 export class PausedWeights {
   readonly #services = new Map<string, Map<string, number>>()
 
   /** Whether a weight is remembered. */
-  has(service: ServiceKey, server: ServerKey): boolean {
+  has(service: ServiceKey, server: string): boolean {
     return this.recall(service, server) !== undefined
   }
 
   /** The remembered weight. */
-  recall(service: ServiceKey, server: ServerKey): number | undefined {
-    return this.#services.get(serviceText(service))?.get(serverText(service, server))
+  recall(service: ServiceKey, server: string): number | undefined {
+    return this.#services.get(serviceText(service))?.get(server)
   }
 
   /** Remembers a weight. */
-  remember(service: ServiceKey, server: ServerKey, weight: number): void {
+  remember(service: ServiceKey, server: string, weight: number): void {
     const name = serviceText(service)
     const servers = this.#services.get(name) ?? new Map<string, number>()
-    this.#services.set(name, servers.set(serverText(service, server), weight))
+    this.#services.set(name, servers.set(server, weight))
   }
 
   /** Forgets what accepted commands made meaningless. */
-  follow(commands: readonly Command[]): void {
-    for (const command of commands) {
+  follow(commands: readonly NamedCommand[]): void {
+    for (const { command, server } of commands) {
       if (command.type === 'clear') this.#services.clear()
       else if (command.type === 'remove-service') this.#services.delete(serviceText(command.service))
-      else if ('server' in command && !quiesces(command)) {
-        this.#services.get(serviceText(command.service))?.delete(serverText(command.service, command.server))
+      else if ('server' in command && server !== undefined && !quiesces(command)) {
+        this.#services.get(serviceText(command.service))?.delete(server)
       }
     }
   }

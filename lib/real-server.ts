@@ -1,4 +1,4 @@
-import { canonicalAddress, serverText, serviceText } from './address.js'
+import { canonicalAddress, joinPort, serviceText } from './address.js'
 import type { Command, ServerSpec, ServiceKey, Tunnel, TunnelConfiguration } from './command.js'
 import type { Configurator } from './configurator.js'
 import type { DrainOptions } from './drain.js'
@@ -37,7 +37,7 @@ export class RealServer {
 
   /** Address and port as text, `10.0.0.11:80`, the way events and connections spell it. */
   get name(): string {
-    return serverText(this.service, this)
+    return joinPort(this.address, this.port)
   }
 
   /**
@@ -59,7 +59,7 @@ export class RealServer {
 
   /** Whether `pause()` took the weight away and nothing gave it back since. */
   get paused(): boolean {
-    return this.#configurator.pausedWeights.has(this.service, this)
+    return this.#configurator.pausedWeights.has(this.service, this.name)
   }
 
   /**
@@ -101,7 +101,7 @@ export class RealServer {
     const { weight } = this.configuration
     if (weight === 0) return this
     this.setWeight(0)
-    this.#configurator.pausedWeights.remember(this.service, this, weight)
+    this.#configurator.pausedWeights.remember(this.service, this.name, weight)
     return this
   }
 
@@ -112,7 +112,7 @@ export class RealServer {
    */
   resume(): this {
     if (this.weight > 0) return this
-    const weight = this.#configurator.pausedWeights.recall(this.service, this)
+    const weight = this.#configurator.pausedWeights.recall(this.service, this.name)
     if (weight !== undefined) return this.setWeight(weight)
     const message = `${this.name} was not paused by pause(), so no weight is remembered; use setWeight()`
     throw new DirectorError('ERR_DIRECTOR_INVALID_COMBINATION', message)
@@ -136,7 +136,7 @@ export class RealServer {
    * @throws DirectorError `ERR_DIRECTOR_ABORTED`, `ERR_DIRECTOR_CLOSED`, `ERR_DIRECTOR_SERVER_NOT_FOUND`
    */
   drained(options: DrainOptions = {}): Promise<void> {
-    return this.#configurator.drained(this.service, this, options)
+    return this.#configurator.drained(this.service, this.name, options)
   }
 
   #apply(command: Command): void {

@@ -44,9 +44,10 @@ const marks = fc.uniqueArray(
   }),
   { selector: ({ mark }) => mark },
 )
+// Never nothing at all: the digest of a director that was never configured is zero.
 const settings = fc.record(
   { sloppyTcp: fc.boolean(), tcpTimeoutSeconds: fc.integer({ min: 1, max: 3 }) },
-  { requiredKeys: [] },
+  { requiredKeys: ['sloppyTcp'] },
 )
 const options = fc.record({
   connections: fc.constant(1024),
