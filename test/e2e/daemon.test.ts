@@ -1,60 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { writeFileSync } from 'node:fs'
 
 import test, { type ExecutionContext } from 'ava'
 
-import { ControlClient, type ServiceOptions } from '../../lib/index.ts'
-import type { LabProcess } from '../lab/lab-process.ts'
-import { hostInterface, Lab } from '../lab/topology.ts'
+import type { ServiceOptions } from '../../lib/index.ts'
+import { Lab } from '../lab/topology.ts'
+import { DaemonHost } from './daemon-host.ts'
 
-const command = fileURLToPath(new URL('../../bin/l4-director.js', import.meta.url))
-
-/** A daemon's host, its configuration file and its control socket. */
-class Host {
-  readonly #lab: Lab
-  readonly config: string
-  readonly control: string
-
-  private constructor(lab: Lab, folder: string) {
-    this.#lab = lab
-    this.config = join(folder, 'director.json')
-    this.control = join(folder, 'control.sock')
-  }
-
-  static async open(t: ExecutionContext): Promise<Host> {
-    const lab = await Lab.create({ directors: 1, servers: 1 })
-    const folder = mkdtempSync(join(tmpdir(), 'l4-daemon-'))
-    t.teardown(async () => {
-      await lab.close()
-      rmSync(folder, { recursive: true, force: true })
-    })
-    return new Host(lab, folder)
-  }
-
-  write(services: readonly ServiceOptions[], more: object = {}): void {
-    const file = { interfaces: [hostInterface], control: this.control, connections: 4096, services, ...more }
-    writeFileSync(this.config, JSON.stringify(file, null, 2))
-  }
-
-  run(name: string): LabProcess {
-    return this.#lab.director(1).start(name, [process.execPath, command, 'run', '--config', this.config])
-  }
-
-  async started(): Promise<LabProcess> {
-    const daemon = this.run('daemon')
-    await daemon.message('started')
-    return daemon
-  }
-
-  filters(): Promise<string> {
-    return this.#lab.director(1).run('tc', 'filter', 'show', 'dev', hostInterface, 'ingress')
-  }
-
-  client(): Promise<ControlClient> {
-    return ControlClient.connect({ path: this.control })
-  }
+async function openHost(t: ExecutionContext): Promise<DaemonHost> {
+  const lab = await Lab.create({ directors: 1, servers: 1 })
+  t.teardown(() => lab.close())
+  return DaemonHost.open(t, lab.director(1))
 }
 
 function service(port: number, weight = 1): ServiceOptions {
@@ -63,7 +18,7 @@ function service(port: number, weight = 1): ServiceOptions {
 }
 
 test('a daemon starts, reloads by difference, keeps what it has when the file is wrong, and stops', async (t) => {
-  const host = await Host.open(t)
+  const host = await openHost(t)
   host.write([service(80), service(81)])
   const daemon = await host.started()
   const client = await host.client()
@@ -95,7 +50,7 @@ test('a daemon starts, reloads by difference, keeps what it has when the file is
 })
 
 test('a second daemon is refused; after a crash it takes over socket and guard', async (t) => {
-  const host = await Host.open(t)
+  const host = await openHost(t)
   host.write([service(80)])
   const first = await host.started()
   const second = host.run('second')
@@ -112,7 +67,7 @@ test('a second daemon is refused; after a crash it takes over socket and guard',
 })
 
 test('an idle daemon drains at once; its servers refuse what is new', async (t) => {
-  const host = await Host.open(t)
+  const host = await openHost(t)
   host.write([service(80)], { drain: { deadlineSeconds: 60, refuseNew: true } })
   const daemon = await host.started()
   t.is((await daemon.kill('SIGTERM')).status, 0)

@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import type { ExecutionContext } from 'ava'
+
+import { ControlClient, type ServiceOptions } from '../../lib/index.ts'
+import type { LabProcess } from '../lab/lab-process.ts'
+import type { Namespace } from '../lab/namespace.ts'
+import { hostInterface } from '../lab/topology.ts'
+
+const command = fileURLToPath(new URL('../../bin/l4-director.js', import.meta.url))
+
+/** A daemon's host, its configuration file and its control socket. */
+export class DaemonHost {
+  readonly #namespace: Namespace
+  readonly config: string
+  readonly control: string
+
+  private constructor(namespace: Namespace, folder: string) {
+    this.#namespace = namespace
+    this.config = join(folder, 'director.json')
+    this.control = join(folder, 'control.sock')
+  }
+
+  /** A host in this namespace, whose files are gone after the test. */
+  static open(t: ExecutionContext, namespace: Namespace): DaemonHost {
+    const folder = mkdtempSync(join(tmpdir(), 'l4-daemon-'))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    return new DaemonHost(namespace, folder)
+  }
+
+  /** Writes the configuration file. */
+  write(services: readonly ServiceOptions[], more: object = {}): void {
+    const file = { interfaces: [hostInterface], control: this.control, connections: 4096, services, ...more }
+    writeFileSync(this.config, JSON.stringify(file, null, 2))
+  }
+
+  /** Starts a daemon. */
+  run(name: string): LabProcess {
+    return this.#namespace.start(name, [process.execPath, command, 'run', '--config', this.config])
+  }
+
+  /** Starts a daemon; resolves when it forwards. */
+  async started(): Promise<LabProcess> {
+    const daemon = this.run('daemon')
+    await daemon.message('started')
+    return daemon
+  }
+
+  /** The filters that keep the host from the services' packets. */
+  filters(): Promise<string> {
+    return this.#namespace.run('tc', 'filter', 'show', 'dev', hostInterface, 'ingress')
+  }
+
+  /** A client of the control socket. */
+  client(): Promise<ControlClient> {
+    return ControlClient.connect({ path: this.control })
+  }
+}
