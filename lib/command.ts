@@ -60,12 +60,15 @@ export type ShFlag = 'sh-port' | 'sh-fallback'
 /** Flag of the `mh` scheduler: see {@link SchedulerFlag}. */
 export type MhFlag = 'mh-port' | 'mh-fallback'
 
+/** Flag that means nothing to the scheduler, kept for those who set it (`ipvsadm -b flag-3`). */
+export type PlainFlag = 'flag-1' | 'flag-2' | 'flag-3'
+
 /**
  * Flag of the scheduler that it begins with: `sh-port` and `mh-port` hash the source port as well as
  * the source address; `sh-fallback` and `mh-fallback` take another server when the chosen one is
  * quiesced or overloaded.
  */
-export type SchedulerFlag = ShFlag | MhFlag
+export type SchedulerFlag = ShFlag | MhFlag | PlainFlag
 
 /** Client stickiness (IPVS persistence). */
 export interface Persistence {
@@ -109,7 +112,7 @@ export interface TunnelConfiguration {
 export interface ServerKey {
   /** Address as text, of the service's family; with tunnelling of either. */
   readonly address: string
-  /** Port, 1 to 65535. Default, and with anything but masquerading always: the service's port. */
+  /** Port; 0 is the packet's own. Default, and with anything but masquerading always: the service's port. */
   readonly port?: number
 }
 
@@ -187,6 +190,8 @@ export interface Settings {
    * (`nat_icmp_send`). Default: false.
    */
   readonly natIcmpSend: boolean
+  /** Refuse addresses and ports that IPVS accepts and that are of no use to a director. Default: true. */
+  readonly strictAddresses: boolean
   /** Seconds an established TCP connection may idle, 1 to 2678400. Default: 900. */
   readonly tcpTimeoutSeconds: number
   /** Seconds a TCP connection stays in FIN_WAIT, 1 to 2678400. Default: 120. */

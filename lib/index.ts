@@ -6,6 +6,7 @@ export type {
   MarkMatch,
   MarkServiceKey,
   MhFlag,
+  PlainFlag,
   Persistence,
   Protocol,
   RangeServiceKey,

@@ -49,7 +49,7 @@ export const serviceKey: Check<ServiceKey> = (value, path, problems) =>
   keys[kindOfKey(value)](value, path, problems)
 
 /** The fields of a real server's identity. */
-export const serverKeyFields: Fields<ServerKey> = { address, port: integer(1, 65_535) }
+export const serverKeyFields: Fields<ServerKey> = { address, port }
 
 /** The identity of a real server. */
 export const serverKey: Check<ServerKey> = object<ServerKey>(serverKeyFields, ['address'])

@@ -70,7 +70,11 @@ const schedulers: Readonly<Record<SchedulerName, true>> = {
 
 const attributes: Fields<ServiceAttributes> = {
   scheduler: oneOf(...(Object.keys(schedulers) as SchedulerName[])),
-  flags: arrayOf(oneOf('sh-port', 'sh-fallback', 'mh-port', 'mh-fallback'), 0, 4),
+  flags: arrayOf(
+    oneOf('sh-port', 'sh-fallback', 'mh-port', 'mh-fallback', 'flag-1', 'flag-2', 'flag-3'),
+    0,
+    7,
+  ),
   sloppy: flag,
   persistence,
   onePacket: flag,

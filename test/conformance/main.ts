@@ -8,6 +8,7 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { NotCovered } from './ipvsadm.ts'
+import { replayListings } from './listings.ts'
 import { replayDynamic, replayStatic } from './placement.ts'
 import {
   type FlowSets,
@@ -19,6 +20,8 @@ import {
 } from './recording.ts'
 import { HostTimeouts, notCovered, replayScenario } from './scenario.ts'
 import { replaySequence } from './sequence.ts'
+import { replayText, textNotCovered } from './text.ts'
+import type { TextRun, TextSequence } from './text.ts'
 
 const differencesShown = 5
 
@@ -29,7 +32,7 @@ interface Outcome {
   readonly missing?: string
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: { only: { type: 'string' } },
@@ -38,7 +41,7 @@ function main(): void {
   const names = listRecordings(folder)
   const totals = { passed: 0, failed: 0, missing: 0 }
   for (const name of names) {
-    const outcomes = replayFile(folder, name, values.only)
+    const outcomes = await replayFile(folder, name, values.only)
     if (outcomes) report(name, outcomes, totals)
   }
   console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.missing} not covered yet`)
@@ -46,7 +49,7 @@ function main(): void {
   process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0
 }
 
-function replayFile(folder: string, file: string, only = ''): Outcome[] | undefined {
+async function replayFile(folder: string, file: string, only = ''): Promise<Outcome[] | undefined> {
   const recording = readRecording(folder, file)
   if (recording.flowsets) return undefined
   const kind = file.replace('.json.gz', '')
@@ -55,6 +58,8 @@ function replayFile(folder: string, file: string, only = ''): Outcome[] | undefi
     const { flowsets = {} } = readRecording(folder, `${scheduler[0]}_flowsets.json.gz`)
     return replayPlacements(recording, flowsets, only)
   }
+  if (recording.sequences) return replayTexts(recording.sequences, only)
+  if (recording.runs) return replayRuns(recording.runs, only)
   if (kind === 'sched_sequences') return replaySequences(recording.scenarios as Sequence[], only)
   if (recording.scenarios) {
     return replayScenarios(recording.scenarios as Scenario[], only)
@@ -92,14 +97,37 @@ function replayPlacements(recording: Recording, flowsets: FlowSets, only: string
     }))
 }
 
+async function replayTexts(sequences: readonly TextSequence[], only: string): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const sequence of sequences.filter(({ name }) => name.includes(only))) {
+    const missing = textNotCovered(sequence)
+    const differences = missing === undefined ? await replayText(sequence).catch(thrown) : []
+    outcomes.push({ name: sequence.name, differences, ...(missing !== undefined && { missing }) })
+  }
+  return outcomes
+}
+
+/** A run that is not asked for leaves its connections to the next one all the same. */
+async function replayRuns(runs: readonly TextRun[], only: string): Promise<Outcome[]> {
+  if (!runs.some(({ name }) => name.includes(only))) return []
+  const found = await replayListings(runs).catch((error: unknown) => runs.map(() => thrown(error)))
+  return runs
+    .map(({ name }, number) => ({ name, differences: found[number] ?? [] }))
+    .filter(({ name }) => name.includes(only))
+}
+
 /** A case that throws is a case that fails. */
 function guarded(replay: () => readonly string[]): readonly string[] {
   try {
     return replay()
   } catch (error) {
     if (error instanceof NotCovered) throw error
-    return [error instanceof Error ? (error.stack ?? error.message) : String(error)]
+    return thrown(error)
   }
+}
+
+function thrown(error: unknown): string[] {
+  return [error instanceof Error ? (error.stack ?? error.message) : String(error)]
 }
 
 function report(
@@ -122,4 +150,4 @@ function report(
   totals.missing += missing.length
 }
 
-main()
+await main()

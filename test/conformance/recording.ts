@@ -1,6 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import type { TextRun, TextSequence } from './text.ts'
 
 /** Configuration of a case or scenario: command lines, kernel settings, packet marks. */
 export interface RecordedConfig {
@@ -102,6 +103,8 @@ export interface Recording {
   readonly cases?: readonly (StaticCase | DynamicCase)[]
   readonly scenarios?: readonly (Scenario | Sequence)[]
   readonly flowsets?: FlowSets
+  readonly sequences?: readonly TextSequence[]
+  readonly runs?: readonly TextRun[]
 }
 
 /** The names of the recordings in `folder`, sorted. */

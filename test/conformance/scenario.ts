@@ -155,7 +155,7 @@ function frame(director: OfflineDirector, watch: TableWatch, step: Step, hex: st
   const input = Buffer.from(hex, 'hex')
   const from = step.from === 'rs' ? interfaces.server : interfaces.client
   watch.sent(input)
-  if (from === interfaces.server) addClient(director, destination(input))
+  if (from === interfaces.server) addClient(director, destinationOf(input))
   const result = director.process(Buffer.from(input), { interface: from })
   if (!step.out) return []
   const expected = step.out.map(({ to, frame: out }) => ({
@@ -171,7 +171,7 @@ function frame(director: OfflineDirector, watch: TableWatch, step: Step, hex: st
 }
 
 /** Where a frame's IP packet goes. */
-function destination(frame: Buffer): string {
+export function destinationOf(frame: Buffer): string {
   const ipv4 = frame.readUInt16BE(12) === 0x0800
   return addressText(ipv4 ? frame.subarray(30, 34) : frame.subarray(38, 54))
 }

@@ -141,6 +141,15 @@ pub enum SchedulerFlag {
     MhFallback,
     /// `mh`: hash the source port as well as the source address.
     MhPort,
+    /// A flag that means nothing to the scheduler, kept for those who set it.
+    #[cfg_attr(feature = "serde", serde(rename = "flag-1"))]
+    Flag1,
+    /// As `Flag1`.
+    #[cfg_attr(feature = "serde", serde(rename = "flag-2"))]
+    Flag2,
+    /// As `Flag1`.
+    #[cfg_attr(feature = "serde", serde(rename = "flag-3"))]
+    Flag3,
 }
 
 impl SchedulerFlag {
@@ -152,15 +161,19 @@ impl SchedulerFlag {
             Self::ShPort => "sh-port",
             Self::MhFallback => "mh-fallback",
             Self::MhPort => "mh-port",
+            Self::Flag1 => "flag-1",
+            Self::Flag2 => "flag-2",
+            Self::Flag3 => "flag-3",
         }
     }
 
-    /// The scheduler it is for.
+    /// The scheduler it is for; none for flags that any may have.
     #[must_use]
-    pub const fn scheduler(self) -> SchedulerName {
+    pub const fn scheduler(self) -> Option<SchedulerName> {
         match self {
-            Self::ShFallback | Self::ShPort => SchedulerName::Sh,
-            Self::MhFallback | Self::MhPort => SchedulerName::Mh,
+            Self::ShFallback | Self::ShPort => Some(SchedulerName::Sh),
+            Self::MhFallback | Self::MhPort => Some(SchedulerName::Mh),
+            Self::Flag1 | Self::Flag2 | Self::Flag3 => None,
         }
     }
 }
@@ -313,6 +326,8 @@ pub struct SettingsPatch {
     /// Answer packets of masqueraded servers that belong to no connection with "port unreachable"
     /// (`nat_icmp_send`).
     pub nat_icmp_send: Option<bool>,
+    /// Refuse addresses and ports of no use to a director that IPVS accepts.
+    pub strict_addresses: Option<bool>,
     /// Seconds an established TCP connection may idle, 1..=2678400 (`ipvsadm --set`).
     pub tcp_timeout_seconds: Option<u32>,
     /// Seconds a TCP connection stays in FIN_WAIT, 1..=2678400 (`ipvsadm --set`).

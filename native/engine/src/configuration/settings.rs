@@ -25,6 +25,8 @@ pub struct Settings {
     /// Answer packets of masqueraded servers that belong to no connection with "port unreachable"
     /// (`nat_icmp_send`); default no.
     pub nat_icmp_send: bool,
+    /// Refuse addresses and ports of no use to a director that IPVS accepts; default yes.
+    pub strict_addresses: bool,
     /// Seconds an established TCP connection may idle; default 900.
     pub tcp_timeout_seconds: u32,
     /// Seconds a TCP connection stays in FIN_WAIT; default 120.
@@ -60,6 +62,7 @@ impl Default for Settings {
             conn_reuse_mode: 1,
             pmtu_disc: true,
             nat_icmp_send: false,
+            strict_addresses: true,
             tcp_timeout_seconds: 900,
             tcp_fin_timeout_seconds: 120,
             udp_timeout_seconds: 300,
@@ -90,6 +93,7 @@ impl Settings {
             conn_reuse_mode: patch.conn_reuse_mode.unwrap_or(self.conn_reuse_mode),
             pmtu_disc: or(patch.pmtu_disc, self.pmtu_disc),
             nat_icmp_send: or(patch.nat_icmp_send, self.nat_icmp_send),
+            strict_addresses: or(patch.strict_addresses, self.strict_addresses),
             tcp_timeout_seconds: patch.tcp_timeout_seconds.unwrap_or(self.tcp_timeout_seconds),
             tcp_fin_timeout_seconds: patch
                 .tcp_fin_timeout_seconds

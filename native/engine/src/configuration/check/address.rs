@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv6Addr};
 
 use crate::command::IssueCode;
+use crate::configuration::Configuration;
 use crate::configuration::findings::Findings;
 
 /// Whose address is judged.
@@ -13,7 +14,14 @@ pub(super) enum Role {
 }
 
 /// Refuses addresses that packets cannot have as a destination, or that no route leads to.
-pub(super) fn check(role: Role, address: IpAddr, findings: &mut Findings) {
+///
+/// Without `strict_addresses` only what IPVS refuses: it takes any virtual address, and servers that
+/// are unicast or the host's own.
+pub(super) fn check(now: &Configuration, role: Role, address: IpAddr, findings: &mut Findings) {
+    let strict = now.settings().strict_addresses;
+    if !strict && (role == Role::Virtual || address.is_loopback()) {
+        return;
+    }
     let kind = if address.is_unspecified() {
         "the unspecified address"
     } else if address.is_multicast() {

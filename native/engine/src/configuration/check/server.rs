@@ -37,7 +37,8 @@ pub(super) fn addition(
         findings.refuse(IssueCode::ServerExists, "server", name, message);
     }
     room(now, key, findings);
-    address::check(Role::Server, spec.key.address, findings);
+    address::check(now, Role::Server, spec.key.address, findings);
+    keeps_packets_port(now, key, spec, findings);
     method(key, spec, findings);
     conflict(now, spec.key.address, findings);
     numbers(spec, findings);
@@ -121,6 +122,24 @@ fn room(now: &Configuration, key: &ServiceKey, findings: &mut Findings) {
     }
 }
 
+/// Port 0 keeps the packet's own, which only services of several ports can mean.
+fn keeps_packets_port(
+    now: &Configuration,
+    key: &ServiceKey,
+    spec: &ServerSpec,
+    findings: &mut Findings,
+) {
+    let one_port = matches!(key, ServiceKey::Address { port, .. } if *port != 0);
+    if now.settings().strict_addresses
+        && one_port
+        && spec.forwarding == ForwardingMethod::Masquerading
+        && spec.key.port == Some(0)
+    {
+        let message = format!("port is 0; 1 to 65535 is allowed for a server of {}", Named(key));
+        findings.refuse(IssueCode::OutOfRange, "port", 0, message);
+    }
+}
+
 /// The forwarding method and what goes with it.
 fn method(key: &ServiceKey, spec: &ServerSpec, findings: &mut Findings) {
     if spec.forwarding == ForwardingMethod::Tunnelling {
@@ -151,7 +170,7 @@ fn family(key: &ServiceKey, address: IpAddr, findings: &mut Findings) {
 
 /// What goes to such a server would come back to the service.
 fn conflict(now: &Configuration, address: IpAddr, findings: &mut Findings) {
-    if now.is_virtual_address(address) {
+    if now.settings().strict_addresses && now.is_virtual_address(address) {
         let message = format!(
             "{address} is the address of a virtual service; a real server needs one of its own"
         );

@@ -28,11 +28,11 @@ pub(super) fn addition(now: &Configuration, spec: &ServiceSpec, findings: &mut F
             findings.range("mark", mark, 1..=u64::from(u32::MAX));
         }
         ServiceKey::Address { address, .. } => {
-            address::check(Role::Virtual, address, findings);
+            address::check(now, Role::Virtual, address, findings);
             conflict(now, address, None, findings);
         }
         ServiceKey::Range { address, prefix_length, ports, .. } => {
-            address::check(Role::Virtual, address, findings);
+            address::check(now, Role::Virtual, address, findings);
             range(address, prefix_length, ports, findings);
             conflict(now, address, prefix_length, findings);
         }
@@ -99,7 +99,8 @@ fn conflict(
             .map(|server| server.address)
             .find(|server| in_network(address, prefix_length, *server)),
     };
-    if let Some(address) = inside {
+    let strict = now.settings().strict_addresses;
+    if let Some(address) = inside.filter(|_| strict) {
         let message = format!(
             "{address} is the address of a real server; a virtual address must be another one"
         );
@@ -142,11 +143,11 @@ fn check_persistence(persistence: &Persistence, family: Family, findings: &mut F
 
 fn foreign_flags(spec: &ServiceSpec, findings: &mut Findings) {
     for (index, flag) in spec.flags.iter().enumerate() {
-        if spec.scheduler == Some(flag.scheduler()) {
+        let Some(owner) = flag.scheduler().filter(|owner| spec.scheduler != Some(*owner)) else {
             continue;
-        }
+        };
         let name = flag.name();
-        let scheduler = match flag.scheduler() {
+        let scheduler = match owner {
             SchedulerName::Mh => "mh",
             _ => "sh",
         };

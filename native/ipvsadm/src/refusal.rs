@@ -1,0 +1,81 @@
+//! A director's refusal in ipvsadm's words.
+
+use std::path::Path;
+
+use crate::client::{Fault, PATH_VARIABLE, Refusal};
+use crate::command_line::{Failure, MISUSE, Verb};
+
+/// IPVS: EINVAL, two blanks included.
+const INVALID: &str = "Invalid operation.  Possibly wrong module version, address not unicast, ...";
+
+/// The scheduler or persistence engine has no such name.
+pub(crate) const NO_SUCH_NAME: &str = "Scheduler or persistence engine not found";
+/// There is no such service.
+pub(crate) const NO_SUCH_SERVICE: &str = "No such service";
+/// There is no such server.
+pub(crate) const NO_SUCH_SERVER: &str = "No such destination";
+/// The service is there.
+pub(crate) const SERVICE_EXISTS: &str = "Service already exists";
+
+/// What to say about a fault.
+#[must_use]
+pub fn failure(fault: &Fault, verb: Verb, path: &Path) -> Failure {
+    match fault {
+        Fault::Lost(error) => unreachable(path, error),
+        Fault::Refused(refusal) => refused(refusal, verb),
+    }
+}
+
+/// No director answers.
+#[must_use]
+pub fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
+    use std::io::ErrorKind;
+    let what = match error.kind() {
+        ErrorKind::NotFound => "No such file or directory".to_owned(),
+        ErrorKind::PermissionDenied => "Permission denied (you must be root)".to_owned(),
+        ErrorKind::ConnectionRefused => "Connection refused".to_owned(),
+        _ => error.to_string(),
+    };
+    let path = path.display();
+    Failure {
+        status: MISUSE,
+        message: format!(
+            "Can't initialize ipvs: {what}\n\
+             Is a director running that serves its control socket at {path}? \
+             {PATH_VARIABLE} names another one.\n"
+        ),
+        ends_restore: true,
+    }
+}
+
+/// The kernel judges in this order; what is further behind is not looked at.
+fn refused(refusal: &Refusal, verb: Verb) -> Failure {
+    let has = |code: &str| {
+        refusal.code.strip_prefix("ERR_DIRECTOR_") == Some(code)
+            || refusal
+                .issues
+                .iter()
+                .any(|issue| issue.code.strip_prefix("ERR_DIRECTOR_") == Some(code))
+    };
+    let of_server = matches!(verb, Verb::AddServer | Verb::EditServer | Verb::DeleteServer);
+    let thresholds = refusal.issues.iter().any(|issue| issue.field.ends_with("lowerThreshold"));
+    let message = if has("SERVICE_NOT_FOUND") {
+        if of_server { "Service not defined" } else { NO_SUCH_SERVICE }
+    } else if has("SERVICE_EXISTS") {
+        SERVICE_EXISTS
+    } else if thresholds {
+        "Numerical result out of range"
+    } else if has("SERVER_EXISTS") {
+        "Destination already exists"
+    } else if has("SERVER_NOT_FOUND") {
+        NO_SUCH_SERVER
+    } else if has("INVALID_ADDRESS") {
+        INVALID
+    } else if has("CONTROL_DENIED") {
+        "Permission denied (you must be root)"
+    } else {
+        // A director is stricter here than the kernel, which has no words for it.
+        &refusal.message
+    };
+    Failure::refused(message)
+}
