@@ -31,6 +31,7 @@ const good = {
     connReuseMode: 1,
     pmtuDisc: true,
     natIcmpSend: false,
+    strictAddresses: true,
     tcpTimeoutSeconds: 900,
     tcpFinTimeoutSeconds: 120,
     udpTimeoutSeconds: 300,
