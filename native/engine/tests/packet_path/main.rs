@@ -19,3 +19,4 @@ mod reading;
 mod refusals;
 mod schedulers;
 mod tunnel;
+mod tunnel_outside;

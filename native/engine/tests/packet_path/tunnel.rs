@@ -18,10 +18,10 @@ use crate::lab::{
     server_spec, service, settings, sloppy_tcp,
 };
 
-const CLIENT: &str = "203.0.113.9";
+pub(crate) const CLIENT: &str = "203.0.113.9";
 const CLIENT6: &str = "2001:db8:c::9";
 
-const SHAPES: [(TunnelKind, TunnelChecksum); 6] = [
+pub(crate) const SHAPES: [(TunnelKind, TunnelChecksum); 6] = [
     (TunnelKind::Ipip, TunnelChecksum::Nocsum),
     (TunnelKind::Gre, TunnelChecksum::Nocsum),
     (TunnelKind::Gre, TunnelChecksum::Csum),
@@ -34,7 +34,7 @@ fn tunnel((kind, checksum): (TunnelKind, TunnelChecksum)) -> Tunnel {
     Tunnel { kind, port: (kind == TunnelKind::Gue).then_some(6080), checksum }
 }
 
-fn overhead(shape: (TunnelKind, TunnelChecksum), outer_is_ipv4: bool) -> usize {
+pub(crate) fn overhead(shape: (TunnelKind, TunnelChecksum), outer_is_ipv4: bool) -> usize {
     let ip = if outer_is_ipv4 { 20 } else { 40 };
     ip + match shape {
         (TunnelKind::Ipip, _) => 0,
@@ -45,7 +45,7 @@ fn overhead(shape: (TunnelKind, TunnelChecksum), outer_is_ipv4: bool) -> usize {
 }
 
 /// A director whose TCP and UDP services, of both families, have one server behind a tunnel.
-fn lab(shape: (TunnelKind, TunnelChecksum), outer_is_ipv4: bool, mtu: u32) -> Lab {
+pub(crate) fn lab(shape: (TunnelKind, TunnelChecksum), outer_is_ipv4: bool, mtu: u32) -> Lab {
     let at = if outer_is_ipv4 { "10.0.0.11" } else { "2001:db8:1::11" };
     let mut lab = Lab::new(&[sloppy_tcp()]);
     for (protocol, vip) in
@@ -66,17 +66,17 @@ fn lab(shape: (TunnelKind, TunnelChecksum), outer_is_ipv4: bool, mtu: u32) -> La
     lab
 }
 
-fn ways(mtu: u32, source: Option<&str>) -> Ways {
+pub(crate) fn ways(mtu: u32, source: Option<&str>) -> Ways {
     let hop = NextHop { interface: SERVER_SIDE, mtu, source: EGRESS_MAC, destination: ROUTER_MAC };
     Ways(Some(Hop::Ready(hop)), source.map(address), None)
 }
 
-fn ip(is_ipv4: bool) -> Ip {
+pub(crate) fn ip(is_ipv4: bool) -> Ip {
     if is_ipv4 { Ip::new(CLIENT, VIP) } else { Ip::new(CLIENT6, VIP6) }
 }
 
 /// The packet of a frame, as it is one hop later.
-fn aged(frame: &[u8]) -> Vec<u8> {
+pub(crate) fn aged(frame: &[u8]) -> Vec<u8> {
     let mut packet = frame[14..].to_vec();
     if packet[0] >> 4 == 4 {
         packet[8] -= 1;
@@ -222,7 +222,7 @@ fn set_class(frame: &mut [u8], class: u8) {
 }
 
 /// A UDP frame whose IP packet has `length` octets.
-fn of_length(is_ipv4: bool, length: usize, flags: u16) -> Vec<u8> {
+pub(crate) fn of_length(is_ipv4: bool, length: usize, flags: u16) -> Vec<u8> {
     let header = if is_ipv4 { 28 } else { 48 };
     let mut ip = ip(is_ipv4);
     ip.flags = flags;
@@ -260,7 +260,7 @@ fn identification_is_zero_where_nobody_fragments_and_new_otherwise() {
 }
 
 /// The payload of the outside, put together again.
-fn reassembled(frames: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn reassembled(frames: &[Vec<u8>]) -> Vec<u8> {
     let mut payload = Vec::new();
     for (number, frame) in frames.iter().enumerate() {
         let last = number + 1 == frames.len();
@@ -272,6 +272,7 @@ fn reassembled(frames: &[Vec<u8>]) -> Vec<u8> {
             (usize::from(field & 0x1fff) * 8, field & 0x2000 != 0, &packet[20..])
         } else {
             assert_eq!(packet[6], 44);
+            assert_eq!(usize::from(u16::from_be_bytes([packet[4], packet[5]])), packet.len() - 40);
             let field = u16::from_be_bytes([packet[42], packet[43]]);
             (usize::from(field & 0xfff8), field & 1 != 0, &packet[48..])
         };

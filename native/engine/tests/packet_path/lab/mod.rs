@@ -72,6 +72,8 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     /// All frames that leave, in order.
     pub(crate) frames: Vec<Vec<u8>>,
+    /// The tags that go into the frames the engine made.
+    pub(crate) tags: Vec<Option<u16>>,
     /// What is left for the device of a frame that leaves as it lies.
     pub(crate) left: ChecksumState,
 }
@@ -120,7 +122,8 @@ impl Lab {
             frames.push([outputs.prefix().octets(), &frame[from as usize..end as usize]].concat());
         }
         frames.extend(outputs.frames().iter().map(|made| outputs.octets(made).to_vec()));
-        Outcome { verdict, frames, left: outputs.checksum() }
+        let tags = outputs.frames().iter().map(|made| made.vlan).collect();
+        Outcome { verdict, frames, tags, left: outputs.checksum() }
     }
 
     /// Lets time pass.
