@@ -16,7 +16,7 @@ pub(crate) struct Exposure {
     exposed: BTreeSet<Exposed>,
     /// Where servers answer from whose answers the director translates.
     returns: BTreeSet<Exposed>,
-    /// Whether packets go into tunnels over IPv4, about which errors may come back.
+    /// Whether packets go into tunnels, about which errors may come back.
     tunnels: bool,
 }
 
@@ -56,15 +56,13 @@ impl Exposure {
             }
         }
         let mut servers = configuration.services().flat_map(|service| &service.servers);
-        let tunnels = servers.any(|server| {
-            server.forwarding == ForwardingMethod::Tunnelling && server.address.is_ipv4()
-        });
+        let tunnels = servers.any(|server| server.forwarding == ForwardingMethod::Tunnelling);
         let returns = configuration.services().flat_map(|service| answers(service));
         let removed = configuration.removed_servers().filter_map(late_answers);
         Self { exposed, returns: returns.chain(removed).collect(), tunnels }
     }
 
-    /// Whether packets go into tunnels over IPv4.
+    /// Whether packets go into tunnels.
     pub(crate) const fn has_tunnels(&self) -> bool {
         self.tunnels
     }

@@ -1,6 +1,9 @@
 //! One received packet on its way through the engine.
 
+use core::net::IpAddr;
+
 use wire::dissect::{IpFrame, Upper};
+use wire::{icmpv4, icmpv6};
 
 use crate::frame::{ChecksumState, FrameMeta};
 
@@ -108,6 +111,23 @@ impl Packet<'_> {
 
     pub(crate) const fn is_ipv4(&self) -> bool {
         self.ip.source.is_ipv4()
+    }
+
+    /// Whether what is written into the packet, or told on, does not cover up an error. Checksums of
+    /// transports are only adjusted, so wrong ones stay wrong; those of ICMP errors are made anew
+    /// (IPVS: a wrong one is dropped).
+    pub(crate) fn icmp_checksum_is_good(&self) -> bool {
+        if self.checksum_is_partial() {
+            return true;
+        }
+        let message = self.frame.get(self.ip.l4..self.ip.end).unwrap_or_default();
+        match (self.ip.upper, self.ip.source, self.ip.destination) {
+            (Upper::Icmpv4 { .. }, ..) => icmpv4::Packet::new_unchecked(message).checksum_valid(),
+            (Upper::Icmpv6 { .. }, IpAddr::V6(source), IpAddr::V6(destination)) => {
+                icmpv6::Packet::new_unchecked(message).checksum_valid(source, destination)
+            }
+            _ => true,
+        }
     }
 
     /// An ICMP error, about which no ICMP error may be sent (RFC 1122 §3.2.2, RFC 4443 §2.4).

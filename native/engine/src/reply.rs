@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use wire::ethernet::MacAddress;
+use wire::ethernet::{EtherType, MacAddress};
 use wire::{icmpv4, icmpv6, ipv4, ipv6, protocol};
 
 use crate::forward::{Answers, write_addresses};
@@ -55,6 +55,11 @@ impl Answer {
         }
     }
 
+    /// ICMP type, code and the second word of the header.
+    pub(crate) fn header(self, ipv4: bool) -> (u8, u8, u32) {
+        if ipv4 { self.ipv4() } else { self.ipv6() }
+    }
+
     /// ICMPv4 type, code and the second word of the header (RFC 792, RFC 1191 §4).
     fn ipv4(self) -> (u8, u8, u32) {
         use icmpv4::{code, kind};
@@ -100,22 +105,15 @@ pub(crate) fn icmp_error(
     if !answers.limit.take(answers.now) {
         return Verdict::Drop(DropReason::IcmpRateLimit);
     }
-    let made = match (source, packet.ip.source) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            let (kind, code, rest_of_header) = answer.ipv4();
-            let error = Relayed { kind, code, rest_of_header, quoted: packet.octets() };
-            ipv4_error(packet, &error, answers, from, to)
-        }
-        (IpAddr::V6(from), IpAddr::V6(to)) => ipv6_error(packet, answer, answers, from, to),
-        _ => None,
-    };
-    match made {
+    let (kind, code, rest_of_header) = answer.header(source.is_ipv4());
+    let error = Relayed { kind, code, rest_of_header, quoted: packet.octets() };
+    match make(packet, &error, (source, packet.ip.source), answers) {
         Some(()) => Verdict::Reply(answer.reason()),
         None => Verdict::Drop(answer.drop_reason()),
     }
 }
 
-/// An ICMPv4 error and the packet it is about.
+/// An ICMP error and the packet it is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Relayed<'q> {
     pub(crate) kind: u8,
@@ -129,15 +127,29 @@ pub(crate) struct Relayed<'q> {
 pub(crate) fn relay(
     packet: &Packet<'_>,
     error: &Relayed<'_>,
-    (virtual_address, client): (Ipv4Addr, Ipv4Addr),
+    (virtual_address, client): (IpAddr, IpAddr),
     answers: &mut Answers<'_>,
 ) -> Verdict {
     if !answers.limit.take(answers.now) {
         return Verdict::Drop(DropReason::IcmpRateLimit);
     }
-    match ipv4_error(packet, error, answers, virtual_address, client) {
+    match make(packet, error, (virtual_address, client), answers) {
         Some(()) => Verdict::Reply(ReplyReason::Relayed),
         None => Verdict::Drop(DropReason::BadLength),
+    }
+}
+
+/// Makes an error that goes back the way `packet` came.
+fn make(
+    packet: &Packet<'_>,
+    error: &Relayed<'_>,
+    ends: (IpAddr, IpAddr),
+    answers: &mut Answers<'_>,
+) -> Option<()> {
+    match ends {
+        (IpAddr::V4(from), IpAddr::V4(to)) => ipv4_error(packet, error, answers, from, to),
+        (IpAddr::V6(from), IpAddr::V6(to)) => ipv6_error(packet, error, answers, from, to),
+        _ => None,
     }
 }
 
@@ -161,19 +173,19 @@ fn ipv4_error(
         dont_fragment: false,
         payload_len,
     };
-    let message = header.emit(push(packet, answers, ipv4::HEADER_LEN + payload_len))?;
+    let message =
+        header.emit(push(packet, answers, EtherType::IPV4, ipv4::HEADER_LEN + payload_len))?;
     icmpv4::emit_error(message, kind, code, rest_of_header, quoted).map(|_| ())
 }
 
 fn ipv6_error(
     packet: &Packet<'_>,
-    answer: Answer,
+    error: &Relayed<'_>,
     answers: &mut Answers<'_>,
     source: Ipv6Addr,
     destination: Ipv6Addr,
 ) -> Option<()> {
-    let (kind, code, rest_of_header) = answer.ipv6();
-    let quoted = packet.octets();
+    let Relayed { kind, code, rest_of_header, quoted } = *error;
     let payload_len = icmpv6::error_len(quoted.len());
     let header = ipv6::Repr {
         source,
@@ -183,7 +195,8 @@ fn ipv6_error(
         traffic_class: 0,
         payload_len,
     };
-    let message = header.emit(push(packet, answers, ipv6::HEADER_LEN + payload_len))?;
+    let message =
+        header.emit(push(packet, answers, EtherType::IPV6, ipv6::HEADER_LEN + payload_len))?;
     let error = icmpv6::ErrorRepr { source, destination, kind, code, rest_of_header };
     icmpv6::emit_error(message, &error, quoted).map(|_| ())
 }
@@ -191,7 +204,12 @@ fn ipv6_error(
 /// Adds an output frame that goes back by the interface, the neighbour and the VLAN `packet` came
 /// from, and returns the room for its IP packet. The router that brought the packet knows the way
 /// to the client.
-fn push<'a>(packet: &Packet<'_>, answers: &'a mut Answers<'_>, length: usize) -> &'a mut [u8] {
+fn push<'a>(
+    packet: &Packet<'_>,
+    answers: &'a mut Answers<'_>,
+    ether_type: EtherType,
+    length: usize,
+) -> &'a mut [u8] {
     let link = packet.link_header();
     let egress = Egress::Interface(packet.meta.interface);
     let frame = answers.outputs.push(link.len() + length, egress, packet.meta.vlan);
@@ -200,6 +218,10 @@ fn push<'a>(packet: &Packet<'_>, answers: &'a mut Answers<'_>, length: usize) ->
         if let (Some(to), Some(from)) = (link.first_chunk::<6>(), link.get(6..12)) {
             let source = from.try_into().map_or(MacAddress([0; 6]), MacAddress);
             write_addresses(header, source, MacAddress(*to));
+        }
+        // An error about a tunnel may come in the other family; tags stay in front of the type.
+        if let Some(kind) = header.last_chunk_mut::<2>() {
+            *kind = ether_type.0.to_be_bytes();
         }
     }
     frame.get_mut(link.len()..).unwrap_or_default()

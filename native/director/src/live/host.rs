@@ -1,6 +1,5 @@
 //! What a change of the configuration does to the host: claims, guards, filters, workers.
 
-use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, Weak};
 
 use afpacket::classifier::Classifier;
@@ -202,8 +201,7 @@ impl Host {
         if !exposure.has_tunnels() {
             return Ok(classifier);
         }
-        let begins_tunnels = |address: &IpAddr| address.is_ipv4() && !address.is_loopback();
-        Ok(classifier.with_icmp_to(own.filter(begins_tunnels)))
+        Ok(classifier.with_icmp_to(own.filter(|address| !address.is_loopback())))
     }
 
     pub(super) fn shared(&self) -> Result<Arc<Shared>, ApplyError> {

@@ -3,6 +3,7 @@
 mod books;
 mod defence;
 mod estimation;
+mod families;
 mod fast_path;
 mod fragments;
 mod judge;
@@ -24,13 +25,14 @@ use wire::Malformed;
 use wire::dissect::{Dissection, Fragment, Upper, dissect};
 use wire::ethernet::MacAddress;
 
-use crate::command::{Family, ServiceKey};
+use crate::command::ServiceKey;
 use crate::configuration::Configuration;
 use crate::connection::{ConnectionTable, Timeouts};
 use crate::counters::VerdictCounters;
 use crate::engine::books::Books;
 use crate::engine::defence::Defence;
 use crate::engine::estimation::Estimation;
+use crate::engine::families::Families;
 use crate::engine::fast_path::FastPath;
 use crate::engine::fragments::Fragments;
 use crate::engine::judge::Judge;
@@ -208,7 +210,7 @@ impl Engine {
         {
             return verdict;
         }
-        if !self.families.has(packet.is_ipv4()) {
+        if !self.families.concern(&packet) {
             return Verdict::Pass(PassReason::NoService);
         }
         if packet.ip.fragment != Fragment::No {
@@ -295,25 +297,6 @@ impl Engine {
             load::ended(configuration, events, expired);
         });
         self.purge.is_none()
-    }
-}
-
-/// Which address families have services. IPVS looks at no packet of a family that has none, not
-/// even if a connection is left: once the last service is gone everything passes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Families {
-    ipv4: bool,
-    ipv6: bool,
-}
-
-impl Families {
-    fn of(configuration: &Configuration) -> Self {
-        let any = |family| configuration.services().any(|service| service.family() == family);
-        Self { ipv4: any(Family::Ipv4), ipv6: any(Family::Ipv6) }
-    }
-
-    const fn has(self, ipv4: bool) -> bool {
-        if ipv4 { self.ipv4 } else { self.ipv6 }
     }
 }
 

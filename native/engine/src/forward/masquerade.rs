@@ -27,7 +27,7 @@ pub(crate) fn transmit(
     hops: &impl Hops,
     answers: &mut Answers<'_>,
 ) -> Verdict {
-    if !is_rewritable(packet) {
+    if !packet.icmp_checksum_is_good() {
         return Verdict::Drop(DropReason::BadIcmpChecksum);
     }
     let way = match Way::of(server, hops.hop(server), packet, answers) {
@@ -67,7 +67,7 @@ impl Return {
         hops: &impl Hops,
         answers: &mut Answers<'_>,
     ) -> Result<Self, Verdict> {
-        if !is_rewritable(packet) {
+        if !packet.icmp_checksum_is_good() {
             return Err(Verdict::Drop(DropReason::BadIcmpChecksum));
         }
         let client = packet.ip.destination;
@@ -110,23 +110,6 @@ fn send(
     }
     way.address(packet.frame);
     way.verdict(packet)
-}
-
-/// Whether what is written into the packet does not cover up an error. Checksums of transports are
-/// only adjusted, so wrong ones stay wrong; those of ICMP errors are made anew (IPVS: a wrong one is
-/// dropped).
-fn is_rewritable(packet: &Packet<'_>) -> bool {
-    if packet.checksum_is_partial() {
-        return true;
-    }
-    let message = packet.frame.get(packet.ip.l4..packet.ip.end).unwrap_or_default();
-    match (packet.ip.upper, packet.ip.source, packet.ip.destination) {
-        (Upper::Icmpv4 { .. }, ..) => icmpv4::Packet::new_unchecked(message).checksum_valid(),
-        (Upper::Icmpv6 { .. }, IpAddr::V6(source), IpAddr::V6(destination)) => {
-            icmpv6::Packet::new_unchecked(message).checksum_valid(source, destination)
-        }
-        _ => true,
-    }
 }
 
 fn rewrite(packet: &mut Packet<'_>, end: End, place: Place) {

@@ -13,6 +13,7 @@ mod neighbours;
 mod no_allocation;
 mod offload;
 mod opening;
+mod own_tunnel;
 mod persistence;
 mod ranges;
 mod reading;

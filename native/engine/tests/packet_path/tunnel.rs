@@ -19,7 +19,7 @@ use crate::lab::{
 };
 
 pub(crate) const CLIENT: &str = "203.0.113.9";
-const CLIENT6: &str = "2001:db8:c::9";
+pub(crate) const CLIENT6: &str = "2001:db8:c::9";
 
 pub(crate) const SHAPES: [(TunnelKind, TunnelChecksum); 6] = [
     (TunnelKind::Ipip, TunnelChecksum::Nocsum),
