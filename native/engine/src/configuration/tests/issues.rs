@@ -238,3 +238,44 @@ fn messages_name_the_service_the_value_and_the_way_out() {
         "lowerThreshold is 2; it may not exceed upperThreshold, which is 1"
     );
 }
+
+#[test]
+fn without_strict_addresses_what_ipvs_accepts_is_accepted() {
+    let lax = SettingsPatch { strict_addresses: Some(false), ..SettingsPatch::default() };
+    let lax = ground().apply(&[Command::Settings { settings: lax }]).unwrap();
+    let mapped = |port| {
+        server_with(|server| {
+            server.forwarding = ForwardingMethod::Masquerading;
+            server.key.port = Some(port);
+        })
+    };
+    refuses(mapped(0), OutOfRange, "port");
+    for command in [
+        add_service(tcp("127.0.0.1", 80)),
+        add_service(tcp("0.0.0.0", 80)),
+        add_service(tcp("224.0.0.1", 80)),
+        add_service(tcp("10.0.0.1", 80)),
+        add(web(), "127.0.0.1"),
+        add(web(), "192.0.2.80"),
+        mapped(0),
+    ] {
+        assert!(!judged(command.clone()).is_empty(), "strict: {command:?}");
+        assert!(lax.apply(core::slice::from_ref(&command)).is_ok(), "{command:?}");
+    }
+    // IPVS, too: a server must be unicast.
+    for address in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+        let issues = lax.apply(&[add(web(), address)]).unwrap_err();
+        assert_eq!(issues[0].code, InvalidAddress, "{address}");
+    }
+}
+
+#[test]
+fn flags_that_mean_nothing_go_with_any_scheduler() {
+    use SchedulerFlag::{Flag1, Flag2, Flag3};
+    for scheduler in [None, Some(SchedulerName::Rr), Some(SchedulerName::Mh)] {
+        accepts(service_with(|service| {
+            service.scheduler = scheduler;
+            service.flags = vec![Flag1, Flag2, Flag3];
+        }));
+    }
+}
