@@ -47,6 +47,15 @@ export function isMeant(service: ServiceKey, key: ServerKey, server: ServerConfi
   )
 }
 
+/**
+ * Forgets what is kept under the name of the server that a command means: a masqueraded one has the
+ * port that was asked for, any other the service's.
+ */
+export function forget(kept: Map<string, unknown> | undefined, service: ServiceKey, server: ServerKey): void {
+  const isMapped = server.port !== undefined && kept?.delete(joinPort(server.address, server.port))
+  if (!isMapped) kept?.delete(serverText(service, server))
+}
+
 /** `192.0.2.1:80`, `[2001:db8::1]:80`. */
 export function joinPort(address: string, port: number): string {
   const canonical = canonicalAddress(address)

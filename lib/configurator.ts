@@ -6,7 +6,6 @@ import type { ConfiguredService } from './configuration.js'
 import { drainOptions } from './drain.js'
 import type { DrainOptions } from './drain.js'
 import { Handles } from './handles.js'
-import type { NamedCommand } from './handles.js'
 import { checked } from './options/check.js'
 import { serverKey, serviceKey } from './options/key.js'
 import { Problems } from './options/problems.js'
@@ -41,12 +40,11 @@ export class Configurator {
   /** Applies checked commands, all or none. `paths` says where each stands in the caller's options. */
   apply(commands: readonly Command[], paths?: readonly string[]): Version {
     const core = this.#host.core()
-    const named = commands.map((command) => this.#named(command))
-    const quiesced = this.#newlyQuiesced(named)
+    const quiesced = this.#newlyQuiesced(commands)
     const version = unwrap(core.apply(commands), paths)
     this.#services = undefined
-    this.handles.follow(named)
-    this.pausedWeights.follow(named)
+    this.handles.follow(commands)
+    this.pausedWeights.follow(commands)
     this.#host.changed(quiesced)
     return version
   }
@@ -91,21 +89,13 @@ export class Configurator {
     return this.#host.drained(service, server, accepted)
   }
 
-  /** Which server a command means, before it is carried out. */
-  #named(command: Command): NamedCommand {
-    if (!('server' in command)) return { command, server: undefined }
-    const { service, server } = command
-    const found = command.type === 'add-server' ? undefined : this.serverConfiguration(service, server)
-    return { command, server: serverText(service, found ?? server) }
-  }
-
   /** Servers with a weight that these commands would set to 0. */
-  #newlyQuiesced(commands: readonly NamedCommand[]): RealServer[] {
-    return commands.flatMap(({ command, server }) => {
-      if (!quiesces(command) || !('server' in command) || server === undefined) return []
+  #newlyQuiesced(commands: readonly Command[]): RealServer[] {
+    return commands.filter(quiesces).flatMap((command) => {
+      if (!('server' in command)) return []
       const before = this.serverConfiguration(command.service, command.server)
       if (before === undefined || before.weight === 0) return []
-      return [this.handles.server(command.service, server)]
+      return [this.handles.server(command.service, serverText(command.service, before))]
     })
   }
 

@@ -1,16 +1,8 @@
-import { identityOf, serviceText, splitPort } from './address.js'
+import { forget, identityOf, serviceText, splitPort } from './address.js'
 import type { Command, ServiceKey } from './command.js'
 import type { Configurator } from './configurator.js'
 import { RealServer } from './real-server.js'
 import { VirtualService } from './virtual-service.js'
-
-/** A command, and the address and port as text of the server that it means, if it means one. */
-export interface NamedCommand {
-  /** The command. */
-  readonly command: Command
-  /** `10.0.0.11:80`. */
-  readonly server: string | undefined
-}
 
 interface Family {
   readonly service: VirtualService
@@ -42,12 +34,14 @@ export class Handles {
   }
 
   /** Forgets the handles of what accepted commands removed. */
-  follow(commands: readonly NamedCommand[]): void {
-    for (const { command, server } of commands) {
+  follow(commands: readonly Command[]): void {
+    for (const command of commands) {
       if (command.type === 'clear') this.#families.clear()
       else if (command.type === 'remove-service') this.#families.delete(serviceText(command.service))
-      else if (command.type === 'remove-server' && server !== undefined)
-        this.#families.get(serviceText(command.service))?.servers.delete(server)
+      else if (command.type === 'remove-server') {
+        const { service, server } = command
+        forget(this.#families.get(serviceText(service))?.servers, service, server)
+      }
     }
   }
 

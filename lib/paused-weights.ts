@@ -1,6 +1,5 @@
-import { serviceText } from './address.js'
+import { forget, serviceText } from './address.js'
 import type { Command, ServiceKey } from './command.js'
-import type { NamedCommand } from './handles.js'
 
 /** The weights that `pause()` took away, for as long as nothing else decided about the server. */
 export class PausedWeights {
@@ -24,12 +23,13 @@ export class PausedWeights {
   }
 
   /** Forgets what accepted commands made meaningless. */
-  follow(commands: readonly NamedCommand[]): void {
-    for (const { command, server } of commands) {
+  follow(commands: readonly Command[]): void {
+    for (const command of commands) {
       if (command.type === 'clear') this.#services.clear()
       else if (command.type === 'remove-service') this.#services.delete(serviceText(command.service))
-      else if ('server' in command && server !== undefined && !quiesces(command)) {
-        this.#services.get(serviceText(command.service))?.delete(server)
+      else if ('server' in command && !quiesces(command)) {
+        const { service, server } = command
+        forget(this.#services.get(serviceText(service)), service, server)
       }
     }
   }
