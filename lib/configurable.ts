@@ -74,7 +74,7 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
 
   /** Everything that is configured: services with servers, settings, marks. */
   get configuration(): Configuration {
-    return asDeclared(this.core().configuration())
+    return asDeclared(this.#configurator.read())
   }
 
   /**
@@ -92,12 +92,12 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
 
   /** Number and digest of the configuration in force. */
   get version(): Version {
-    return this.core().configuration().version
+    return this.#configurator.read().version
   }
 
   /** Global settings in force. */
   get settings(): Settings {
-    return this.core().configuration().settings
+    return this.#configurator.read().settings
   }
 
   /** The virtual services, in the order they were added. */

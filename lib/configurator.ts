@@ -1,8 +1,9 @@
 import { identityOf, isMeant, serverText, serviceText } from './address.js'
 import type { CoreControl } from './binding/core.js'
 import { unwrap } from './binding/outcome.js'
+import { textOf, valueOf } from './binding/text.js'
 import type { Command, ServerKey, ServiceKey } from './command.js'
-import type { ConfiguredService } from './configuration.js'
+import type { Configuration, ConfiguredService } from './configuration.js'
 import { drainOptions } from './drain.js'
 import type { DrainOptions } from './drain.js'
 import { Handles } from './handles.js'
@@ -41,7 +42,7 @@ export class Configurator {
   apply(commands: readonly Command[], paths?: readonly string[]): Version {
     const core = this.#host.core()
     const quiesced = this.#newlyQuiesced(commands)
-    const version = unwrap(core.apply(commands), paths)
+    const version = unwrap(core.apply(textOf(commands)), paths)
     this.#services = undefined
     this.handles.follow(commands)
     this.pausedWeights.follow(commands)
@@ -99,11 +100,14 @@ export class Configurator {
     })
   }
 
+  /** The whole configuration, as the core has it now. */
+  read(): Configuration {
+    return valueOf(unwrap(this.#host.core().configuration()))
+  }
+
   #read(): ReadonlyMap<string, ConfiguredService> {
-    const core = this.#host.core()
-    this.#services ??= new Map(
-      core.configuration().services.map((service) => [serviceText(service), service]),
-    )
+    this.#host.core()
+    this.#services ??= new Map(this.read().services.map((service) => [serviceText(service), service]))
     return this.#services
   }
 }

@@ -1,5 +1,6 @@
 import type { CoreDirector } from './binding/core.js'
 import { coreError, unwrap } from './binding/outcome.js'
+import { valueOf } from './binding/text.js'
 import type { ServiceKey } from './command.js'
 import { ConfigurableDirector } from './configurable.js'
 import type { ConnectionFilter, ConnectionPage, ConnectionRow } from './connection.js'
@@ -109,7 +110,7 @@ export class Director extends ConfigurableDirector {
 
   /** All counters, now. Rejects with `ERR_DIRECTOR_CLOSED` after `close()`. */
   async snapshot(): Promise<LiveStatistics> {
-    return unwrap(await this.core().statistics())
+    return valueOf(unwrap(await this.core().statistics()))
   }
 
   /**

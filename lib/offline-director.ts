@@ -1,5 +1,6 @@
 import type { CoreOfflineDirector } from './binding/core.js'
 import { unwrap } from './binding/outcome.js'
+import { valueOf } from './binding/text.js'
 import type { ServiceKey } from './command.js'
 import { ConfigurableDirector } from './configurable.js'
 import type { ConnectionFilter, ConnectionPage, ConnectionRow } from './connection.js'
@@ -93,7 +94,7 @@ export class OfflineDirector extends ConfigurableDirector {
 
   /** All counters, now. */
   snapshot(): Statistics {
-    return this.#core.statistics()
+    return valueOf(unwrap(this.#core.statistics()))
   }
 
   /** Sets the traffic counters of a service, or of all, to zero (`ipvsadm -Z`); those of verdicts go on. */

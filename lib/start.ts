@@ -1,5 +1,6 @@
 import type { CoreDirector, CoreStartOptions } from './binding/core.js'
 import { unwrap } from './binding/outcome.js'
+import { textOf } from './binding/text.js'
 import type { Command } from './command.js'
 import { abortedError, DirectorError } from './errors.js'
 import { nativeAddon } from './native.js'
@@ -24,7 +25,7 @@ export async function startDirector<T extends Started>(
   const { BindingDirector } = nativeAddon()
   const core = new BindingDirector()
   const wake = (): void => made.director?.takeEvents()
-  unwrap(await core.start(coreOptions(options, commands), wake), paths)
+  unwrap(await core.start(textOf(coreOptions(options, commands)), wake), paths)
   if (signal?.aborted) {
     await core.close()
     throw abortedError('Director.start()', signal)

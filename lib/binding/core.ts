@@ -7,13 +7,14 @@ import type { Spread } from '../options/start.js'
 import type { LiveStatistics, Statistics, Version } from '../snapshot.js'
 import type { FrameMeta, HopOptions, OfflineResult, OutgoingFrame } from '../verdict.js'
 import type { Outcome } from './outcome.js'
+import type { JsonText } from './text.js'
 
 /** What live and offline directors of the addon share. */
 export interface CoreControl {
   /** Applies commands, all or none. */
-  apply(commands: readonly Command[]): Outcome<Version>
+  apply(commands: JsonText<readonly Command[]>): Outcome<Version>
   /** The configuration in force. */
-  configuration(): Configuration
+  configuration(): Outcome<JsonText<Configuration>>
   /** Takes the events that wait. */
   takeEvents(): CoreEvent[]
 }
@@ -21,9 +22,9 @@ export interface CoreControl {
 /** The addon's live director. */
 export interface CoreDirector extends CoreControl {
   /** Starts it, once; `wake` is called when there are events to take. */
-  start(options: CoreStartOptions, wake: () => void): Promise<Outcome<null>>
+  start(options: JsonText<CoreStartOptions>, wake: () => void): Promise<Outcome<null>>
   /** Reads all counters. */
-  statistics(): Promise<Outcome<LiveStatistics>>
+  statistics(): Promise<Outcome<JsonText<LiveStatistics>>>
   /** Lists a part of the connection table. */
   connections(filter: ConnectionFilter, cursor: number, limit: number): Promise<Outcome<ConnectionPage>>
   /** Says where a flow goes. */
@@ -47,7 +48,7 @@ export interface CoreOfflineDirector extends CoreControl {
   /** States the way to a server. */
   setHop(address: string, hop: HopOptions): Outcome<null>
   /** Reads all counters. */
-  statistics(): Statistics
+  statistics(): Outcome<JsonText<Statistics>>
   /** Lists a part of the connection table. */
   connections(filter: ConnectionFilter, cursor: number, limit: number): Outcome<ConnectionPage>
   /** Says where a flow goes. */

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { DirectorError } from '../../lib/index.ts'
+import { Director, DirectorError } from '../../lib/index.ts'
 import type { Command, DirectorErrorCode, OfflineDirector, ServiceOptions } from '../../lib/index.ts'
 import { offlineWeb, webKey } from './web.ts'
 
@@ -223,4 +223,21 @@ test('equal configurations have equal digests; the order of servers counts', (t)
   }
   t.is(digest('10.0.0.1', '10.0.0.2'), digest('10.0.0.1', '10.0.0.2'))
   t.not(digest('10.0.0.1', '10.0.0.2'), digest('10.0.0.2', '10.0.0.1'))
+})
+
+test('a configuration of a hundred thousand servers is taken and counted whole', (t) => {
+  const services = Array.from({ length: 10_000 }, (_, index) => ({
+    protocol: 'tcp' as const,
+    address: `192.0.2.${index % 200}`,
+    port: 1000 + Math.floor(index / 200),
+    scheduler: 'rr' as const,
+    servers: Array.from({ length: 10 }, (_, server) => ({ address: `10.0.${server}.${index % 250}` })),
+  }))
+  const director = Director.offline({ connections: 1024, services })
+  const { services: counted } = director.snapshot()
+  t.is(
+    counted.reduce((sum, service) => sum + service.servers.length, 0),
+    100_000,
+  )
+  t.is(director.configuration.services.length, 10_000)
 })

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::configuration::BindingConfiguration;
 use crate::events::EventBox;
 use crate::job::Job;
-use crate::outcome::{Refusal, from_json, outcome, to_json};
+use crate::outcome::{Refusal, from_json, from_text, outcome, to_json, to_text};
 
 /// Weak: it does not hold the process open. One call waits at most: it takes every event.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -95,7 +95,7 @@ impl BindingDirector {
 
     /// Starts it, once; `wake` is called when there are events to take.
     #[napi(catch_unwind)]
-    pub fn start(&self, options: Value, wake: Function<'_, (), ()>) -> Result<AsyncTask<Job>> {
+    pub fn start(&self, options: String, wake: Function<'_, (), ()>) -> Result<AsyncTask<Job>> {
         let wake: Wake = wake
             .build_threadsafe_function()
             .weak::<true>()
@@ -104,15 +104,15 @@ impl BindingDirector {
             .build()?;
         let live = Arc::clone(&self.live);
         Ok(Job::spawn(move || {
-            let options = from_json::<StartOptions>(options);
+            let options = from_text::<StartOptions>(&options);
             outcome(options.and_then(|options| live.start(options, wake)))
         }))
     }
 
     /// Applies commands, all or none.
     #[napi(catch_unwind)]
-    pub fn apply(&self, commands: Value) -> Result<Value> {
-        let commands = from_json::<Vec<Command>>(commands);
+    pub fn apply(&self, commands: String) -> Result<Value> {
+        let commands = from_text::<Vec<Command>>(&commands);
         outcome(commands.and_then(|commands| Ok(self.live.director()?.apply(&commands)?)))
     }
 
@@ -120,7 +120,7 @@ impl BindingDirector {
     #[napi(catch_unwind)]
     pub fn configuration(&self) -> Result<Value> {
         let configuration = self.live.director().ok().and_then(|it| it.configuration());
-        to_json(&BindingConfiguration::from(&*configuration.unwrap_or_default()))
+        outcome(to_text(&BindingConfiguration::from(&*configuration.unwrap_or_default())))
     }
 
     /// Takes the events that wait.
@@ -132,7 +132,7 @@ impl BindingDirector {
     /// All counters.
     #[napi(catch_unwind)]
     pub fn statistics(&self) -> AsyncTask<Job> {
-        self.ask(|director| Ok(director.statistics()?))
+        self.ask(|director| to_text(&director.statistics()?))
     }
 
     /// A part of the connection table.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::configuration::BindingConfiguration;
 use crate::frame::{BindingFrameMeta, BindingOutgoingFrame, BindingResult};
 use crate::hop::BindingHop;
-use crate::outcome::{Refusal, from_json, internal, outcome, to_json};
+use crate::outcome::{Refusal, from_json, from_text, internal, outcome, to_json, to_text};
 
 /// Options of an offline director.
 #[napi(object)]
@@ -47,15 +47,15 @@ impl BindingOfflineDirector {
 
     /// Applies commands, all or none.
     #[napi(catch_unwind)]
-    pub fn apply(&mut self, commands: Value) -> Result<Value> {
-        let commands = from_json::<Vec<Command>>(commands);
+    pub fn apply(&mut self, commands: String) -> Result<Value> {
+        let commands = from_text::<Vec<Command>>(&commands);
         outcome(commands.and_then(|commands| Ok(self.director.apply(&commands)?)))
     }
 
     /// The configuration in force.
     #[napi(catch_unwind)]
     pub fn configuration(&self) -> Result<Value> {
-        to_json(&BindingConfiguration::from(self.director.configuration()))
+        outcome(to_text(&BindingConfiguration::from(self.director.configuration())))
     }
 
     /// Takes the events that wait.
@@ -100,7 +100,7 @@ impl BindingOfflineDirector {
     /// All counters.
     #[napi(catch_unwind)]
     pub fn statistics(&self) -> Result<Value> {
-        to_json(&self.director.statistics())
+        outcome(to_text(&self.director.statistics()))
     }
 
     /// A part of the connection table.

@@ -70,6 +70,16 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| internal(&error))
 }
 
+/// What can be large crosses as text: values that napi makes one by one are slower, and at most a million.
+pub(crate) fn to_text<T: Serialize>(value: &T) -> std::result::Result<String, Refusal> {
+    serde_json::to_string(value).map_err(|error| Refusal::invalid(&error))
+}
+
+/// As [`from_json`], from text.
+pub(crate) fn from_text<T: DeserializeOwned>(text: &str) -> std::result::Result<T, Refusal> {
+    serde_json::from_str(text).map_err(|error| Refusal::invalid(&error))
+}
+
 /// A value as JavaScript gave it. The TypeScript side has checked its shape.
 pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> std::result::Result<T, Refusal> {
     serde_json::from_value(value).map_err(|error| Refusal::invalid(&error))

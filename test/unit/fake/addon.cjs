@@ -19,23 +19,19 @@ class BindingDirector {
 
   start(options, wake) {
     this.wake = wake
-    this.options = options
+    this.options = JSON.parse(options)
     return this.started
   }
 
   apply(commands) {
     if (this.refusal) return { error: this.refusal }
-    this.commands.push(...commands)
+    this.commands.push(...JSON.parse(commands))
     return { value: { number: this.commands.length, digest: '0'.repeat(16) } }
   }
 
   configuration() {
-    return {
-      version: { number: 0, digest: '0'.repeat(16) },
-      services: this.services,
-      settings: {},
-      marks: [],
-    }
+    const version = { number: 0, digest: '0'.repeat(16) }
+    return { value: JSON.stringify({ version, services: this.services, settings: {}, marks: [] }) }
   }
 
   takeEvents() {
@@ -43,7 +39,7 @@ class BindingDirector {
   }
 
   async statistics() {
-    return { value: { services: this.services, connections: 0 } }
+    return { value: JSON.stringify({ services: this.services, connections: 0 }) }
   }
 
   async connections(_filter, cursor, limit) {
