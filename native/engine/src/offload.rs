@@ -13,7 +13,15 @@ impl Packet<'_> {
     ///
     /// No header of a packet socket can say that a checksum is a CRC32c, so that of SCTP is filled in
     /// here (the kernel would put an Internet checksum in its place).
+    #[inline]
     pub(crate) fn settle_offload(&mut self) -> Result<(), DropReason> {
+        if self.checksum == ChecksumState::Complete && self.meta.segmentation.is_none() {
+            return Ok(());
+        }
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Result<(), DropReason> {
         if let ChecksumState::Partial(place) = self.checksum {
             if !self.can_be_completed(place) {
                 return Err(DropReason::BadOffload);
