@@ -144,6 +144,24 @@ fn names_and_netmasks_that_a_director_lacks_are_told_apart() {
 }
 
 #[test]
+fn options_of_the_sync_daemon_are_judged_though_there_is_none() {
+    for (option, message) in [
+        ("--syncid 256", "illegal syncid specified"),
+        ("--mcast-ttl 0", "illegal mcast-ttl specified"),
+        ("--mcast-port 65536", "illegal mcast-port specified"),
+        ("--mcast-group 10.0.0.1", "illegal mcast-group specified"),
+        ("--sync-maxlen 0", "illegal sync-maxlen specified"),
+        ("-n", "Illegal 'numeric' option with the 'start-daemon' command"),
+    ] {
+        refused(&format!("--start-daemon master {option}"), 2, message);
+    }
+    refused("--start-daemon both", 2, "illegal start-daemon parameter specified");
+    let wanted =
+        accepted("--start-daemon backup --mcast-group ff02::1 --syncid 0 --mcast-interface d0");
+    assert_eq!(wanted.verb, Verb::StartDaemon);
+}
+
+#[test]
 fn numbers_and_addresses_are_those_of_c() {
     for (text, address) in [
         ("192.0.2.1", Some([192, 0, 2, 1])),
