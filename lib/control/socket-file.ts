@@ -1,4 +1,13 @@
-import { chmodSync, linkSync, lstatSync, mkdtempSync, renameSync, rmSync, unlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs'
 import { connect } from 'node:net'
 import type { Server } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -26,7 +35,10 @@ export interface SocketFile {
 export async function listenAt(server: Server, path: string): Promise<SocketFile> {
   if (Buffer.byteLength(path) > PATH_OCTETS_MAX)
     throw socketError(path, `the path is longer than ${PATH_OCTETS_MAX} octets`)
-  const folder = attempt(path, () => mkdtempSync(join(dirname(path), '.l4-')))
+  const folder = attempt(path, () => {
+    makeFolder(dirname(path))
+    return mkdtempSync(join(dirname(path), '.l4-'))
+  })
   const made = join(folder, 's')
   try {
     await listening(server, made, path)
@@ -41,6 +53,15 @@ export async function listenAt(server: Server, path: string): Promise<SocketFile
     throw error
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** The last folder of the path may be missing: `/run` is empty after a start of the host. */
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o755 })
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }
 
