@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { DirectorError } from '../errors.js'
 import type { OfflineDirector } from '../offline-director.js'
 
+/** Where the command is: beside the addon, or where cargo makes it. */
+const BUILDS = ['../../native/build/Release/ipvsadm', '../../target/release/ipvsadm']
 /** Problems of one file that are told at most. */
 const PROBLEMS_MAX = 20
 
@@ -80,9 +82,11 @@ function restore(socket: string, text: string): Promise<string | undefined> {
 
 /** Never that of the PATH: it could be the one of the kernel. */
 function ipvsadm(): string {
-  const built = fileURLToPath(new URL('../../native/build/Release/ipvsadm', import.meta.url))
-  const command = process.env['L4_DIRECTOR_IPVSADM'] || built
-  if (existsSync(command)) return command
-  const message = `saved rules need the package's own ipvsadm command, and there is no ${command}`
+  const built = BUILDS.map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  const given = process.env['L4_DIRECTOR_IPVSADM']
+  const candidates = given ? [given] : built
+  const command = candidates.find((path) => existsSync(path))
+  if (command !== undefined) return command
+  const message = `saved rules need the package's own ipvsadm command, and there is no ${candidates.join(', nor ')}`
   throw new DirectorError('ERR_DIRECTOR_NATIVE_NOT_FOUND', message)
 }
