@@ -4,6 +4,7 @@ mod any_frame;
 mod defence;
 mod direct_routing;
 mod fast_path;
+mod fragment_mixture;
 mod fragments;
 mod icmp;
 mod lab;
