@@ -14,6 +14,10 @@ export interface Flow {
   readonly virtualAddress: string
   /** Virtual port, 0 to 65535. */
   readonly virtualPort: number
+  /** Number of the interface (`ifindex`) it comes in by. Without it no mark that names an interface is met. */
+  readonly interface?: number
+  /** VLAN it comes in by, 0 for none. Without it no mark that names a VLAN is met. */
+  readonly vlan?: number
 }
 
 /** A real server, named. */

@@ -44,6 +44,19 @@ test('a flow of no service passes to the host', (t) => {
   t.like(director.explain({ ...flow, virtualPort: 81 }), { service: null, server: null })
 })
 
+test('marks by interface and VLAN are met where the flow names them', (t) => {
+  const { director } = offlineWeb()
+  director.defineMark(7, [{ address: '192.0.2.90', interface: 3, vlan: 5 }])
+  const marked = director.addService({ mark: 7, family: 'ipv4', scheduler: 'rr' })
+  marked.addServer({ address: '10.0.0.31' })
+  const other: Flow = { ...flow, virtualAddress: '192.0.2.90' }
+  for (const unmet of [{}, { interface: 3 }, { vlan: 5 }, { interface: 4, vlan: 5 }]) {
+    t.is(director.explain({ ...other, ...unmet }).service, null)
+  }
+  t.deepEqual(director.explain({ ...other, interface: 3, vlan: 5 }).service, { mark: 7, family: 'ipv4' })
+  t.throws(() => director.explain({ ...flow, vlan: 4095 }), { code: 'ERR_DIRECTOR_OUT_OF_RANGE' })
+})
+
 test('what has no ports cannot be explained', (t) => {
   const { director } = offlineWeb()
   const arp = tcpFrame()

@@ -284,6 +284,12 @@ pub struct Flow {
     pub virtual_address: IpAddr,
     /// Virtual port.
     pub virtual_port: u16,
+    /// Number of the interface it comes in by. Without it no mark that names an interface is met.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub interface: Option<u32>,
+    /// VLAN it comes in by, 0 for none. Without it no mark that names a VLAN is met.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub vlan: Option<u16>,
 }
 
 /// Why a flow goes where it goes; nothing is changed by asking.

@@ -39,5 +39,13 @@ pub(super) fn of_frame(frame: &[u8]) -> Result<Flow, FlowError> {
         _ => return Err(FlowError::NoPorts),
     };
     let (client_address, virtual_address) = (ip.source, ip.destination);
-    Ok(Flow { protocol, client_address, client_port, virtual_address, virtual_port })
+    Ok(Flow {
+        protocol,
+        client_address,
+        client_port,
+        virtual_address,
+        virtual_port,
+        interface: None,
+        vlan: None,
+    })
 }

@@ -12,6 +12,7 @@ use crate::counters::named;
 use crate::engine::books::ServiceBook;
 use crate::engine::{Engine, persistence};
 use crate::event::AdoptionCause;
+use crate::frame::InterfaceId;
 use crate::scheduler::{self, HashKey, State};
 use crate::snapshot::{
     ConnectionFilter, ConnectionPage, ConnectionRow, Counter, Explanation, Flow,
@@ -82,8 +83,8 @@ impl Engine {
             source_port: flow.client_port,
             destination: address,
             port,
-            interface: None,
-            vlan: None,
+            interface: flow.interface.map(InterfaceId),
+            vlan: flow.vlan,
         });
         let service = self.configuration.lookup(flow.protocol, address, port, mark);
         let connection = self.connections.lookup(&key, now);

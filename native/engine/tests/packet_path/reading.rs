@@ -24,6 +24,8 @@ fn an_explanation_says_what_happens_then() {
             client_port: port,
             virtual_address: address(VIP),
             virtual_port: PORT,
+            interface: None,
+            vlan: None,
         };
         let before = lab.engine.explain(&flow, lab.now);
         assert!(before.connection.is_none());
