@@ -39,9 +39,18 @@ export async function startDirector<T extends Started>(
 }
 
 function coreOptions(options: DirectorOptions, services: readonly Command[]): CoreStartOptions {
-  const { interfaces, workers, spread, connections, ringFrames } = options
+  const { interfaces, workers, spread, connections, ringFrames, fragmentOctets } = options
   const { answerNeighbours, fastPath, promiscuous } = options
-  const optional = { workers, spread, connections, ringFrames, answerNeighbours, fastPath, promiscuous }
+  const optional = {
+    workers,
+    spread,
+    connections,
+    ringFrames,
+    fragmentOctets,
+    answerNeighbours,
+    fastPath,
+    promiscuous,
+  }
   const given = Object.entries(optional).filter(([, value]) => value !== undefined)
   return { interfaces, services, ...Object.fromEntries(given) }
 }

@@ -66,6 +66,7 @@ export interface CoreStartOptions {
   readonly connections?: number
   readonly spread?: Spread
   readonly ringFrames?: number
+  readonly fragmentOctets?: number
   readonly answerNeighbours?: boolean
   readonly fastPath?: boolean
   readonly promiscuous?: boolean

@@ -61,6 +61,8 @@ export interface DirectorOptions extends CommonOptions {
   readonly spread?: Spread
   /** Frames of 68 KB that may wait for one worker on one interface, 1 to 65536. Default: 960 divided by the workers. */
   readonly ringFrames?: number
+  /** Memory of each worker for fragments of packets that are not whole yet, 65536 to 1073741824 octets. Default: 4194304. */
+  readonly fragmentOctets?: number
   /** Answer ARP and neighbour discovery for the virtual addresses: only for a lone director on a LAN. Default: false. */
   readonly answerNeighbours?: boolean
   /**
@@ -112,6 +114,7 @@ export const directorFields: Fields<DirectorOptions> = {
   workers: integer(1, 64),
   spread: oneOf('address', 'address-and-port'),
   ringFrames: integer(1, 65_536),
+  fragmentOctets: integer(65_536, 1_073_741_824),
   answerNeighbours: flag,
   fastPath: flag,
   promiscuous: flag,

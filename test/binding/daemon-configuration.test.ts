@@ -18,6 +18,7 @@ const good = {
   workers: 2,
   spread: 'address',
   ringFrames: 100,
+  fragmentOctets: 100_000,
   answerNeighbours: false,
   fastPath: true,
   promiscuous: false,

@@ -154,6 +154,8 @@ fn connections_reach_both_servers_and_the_host_keeps_quiet() {
         client_port: page.rows[0].client.port(),
         virtual_address: VIRTUAL.into(),
         virtual_port: PORT,
+        interface: None,
+        vlan: None,
     };
     let explanation = director.explain(&flow).expect("it is at work");
     assert_eq!(explanation.connection.map(|row| row.server), Some(page.rows[0].server));
@@ -391,6 +393,8 @@ fn several_workers_share_the_clients() {
             client_port: row.client.port(),
             virtual_address: VIRTUAL.into(),
             virtual_port: PORT,
+            interface: None,
+            vlan: None,
         };
         let explanation = director.explain(&flow).expect("it is at work");
         assert_eq!(explanation.connection.map(|found| found.server), Some(row.server));

@@ -48,6 +48,9 @@ pub struct StartOptions {
     /// Entries of the connection tables, all workers together, 1024..=67108863 for each worker.
     /// Default 1,048,576.
     pub connections: Option<u32>,
+    /// Memory of each worker for fragments of packets that are not whole yet, in octets,
+    /// 65536..=1073741824. Default 4 MiB.
+    pub fragment_octets: Option<u32>,
     /// Answer ARP requests and neighbour solicitations for the virtual addresses. Default no.
     pub answer_neighbours: bool,
     /// Let the kernel forward bulk connections: required, never, or by default where it permits.
@@ -70,6 +73,7 @@ impl StartOptions {
         let workers_max = u32::try_from(WORKERS_MAX).unwrap_or(u32::MAX);
         within("workers", self.workers, 1, workers_max)?;
         within("ringFrames", self.ring_frames, 1, 65_536)?;
+        within("fragmentOctets", self.fragment_octets, 1 << 16, 1 << 30)?;
         let connections_max = ENTRIES_PER_WORKER_MAX.saturating_mul(self.workers());
         within("connections", self.connections, 1024, connections_max)
     }
@@ -82,7 +86,12 @@ impl StartOptions {
     pub(super) fn limits(&self) -> Limits {
         let limits = Limits::default();
         let connections = self.connections.unwrap_or(limits.connections);
-        Limits { connections: connections.div_ceil(self.workers()), ..limits }
+        let fragment_octets = self.fragment_octets.and_then(|octets| usize::try_from(octets).ok());
+        Limits {
+            connections: connections.div_ceil(self.workers()),
+            fragment_octets: fragment_octets.unwrap_or(limits.fragment_octets),
+            ..limits
+        }
     }
 
     pub(super) fn port(&self) -> AfPacketOptions {
@@ -144,6 +153,16 @@ mod tests {
         assert!(refused(|options| options.workers = Some(65)).contains("1 to 64"));
         assert!(refused(|options| options.ring_frames = Some(0)).starts_with("ringFrames"));
         assert!(refused(|options| options.connections = Some(1)).starts_with("connections"));
+        let message = refused(|options| options.fragment_octets = Some(1000));
+        assert!(message.starts_with("fragmentOctets is 1000"), "{message}");
+    }
+
+    #[test]
+    fn memory_for_fragments_is_each_workers() {
+        let options = StartOptions { workers: Some(2), ..StartOptions::default() };
+        assert_eq!(options.limits().fragment_octets, 4 << 20);
+        let options = StartOptions { fragment_octets: Some(1 << 20), ..options };
+        assert_eq!(options.limits().fragment_octets, 1 << 20);
     }
 
     #[test]
