@@ -56,8 +56,8 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
   /** @internal */
   protected abstract drainedWait(service: ServiceKey, server: string, options: DrainOptions): Promise<void>
 
-  /** All counters, now. */
-  abstract snapshot(): Statistics | Promise<Statistics>
+  /** All counters, now; of the services only those of one, if it is named. */
+  abstract snapshot(service?: ServiceKey): Statistics | Promise<Statistics>
 
   /** Sets the traffic counters of a service, or of all, to zero. */
   abstract zero(service?: ServiceKey): void | Promise<void>
@@ -75,6 +75,11 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
   /** Everything that is configured: services with servers, settings, marks. */
   get configuration(): Configuration {
     return asDeclared(this.#configurator.read())
+  }
+
+  /** @internal */
+  configurationOf(service: ServiceKey): Configuration {
+    return asDeclared(this.#configurator.read(service))
   }
 
   /**

@@ -100,9 +100,9 @@ export class Configurator {
     })
   }
 
-  /** The whole configuration, as the core has it now. */
-  read(): Configuration {
-    return valueOf(unwrap(this.#host.core().configuration()))
+  /** The configuration as the core has it now: whole, or of the services only one. */
+  read(only: ServiceKey | null = null): Configuration {
+    return valueOf(unwrap(this.#host.core().configuration(only)))
   }
 
   #read(): ReadonlyMap<string, ConfiguredService> {

@@ -13,7 +13,7 @@ import { KeepAlive } from './keep-alive.js'
 import { OfflineDirector } from './offline-director.js'
 import { checked } from './options/check.js'
 import { connectionFilter, flow as flowCheck } from './options/connections.js'
-import { serviceKey } from './options/key.js'
+import { keyOrNull } from './options/key.js'
 import type { OfflineOptions } from './options/offline.js'
 import { Problems } from './options/problems.js'
 import { checkSloppy, directorOptions } from './options/start.js'
@@ -108,9 +108,12 @@ export class Director extends ConfigurableDirector {
     return this.close()
   }
 
-  /** All counters, now. Rejects with `ERR_DIRECTOR_CLOSED` after `close()`. */
-  async snapshot(): Promise<LiveStatistics> {
-    return valueOf(unwrap(await this.core().statistics()))
+  /**
+   * All counters, now; of the services only those of one, if it is named: none if there is no such
+   * service. Rejects with `ERR_DIRECTOR_CLOSED` after `close()`.
+   */
+  async snapshot(service?: ServiceKey): Promise<LiveStatistics> {
+    return valueOf(unwrap(await this.core().statistics(keyOrNull(service))))
   }
 
   /**
@@ -151,8 +154,7 @@ export class Director extends ConfigurableDirector {
 
   /** Sets the traffic counters of a service, or of all, to zero (`ipvsadm -Z`); those of verdicts go on. */
   async zero(service?: ServiceKey): Promise<void> {
-    const key = service === undefined ? null : checked(serviceKey, service, new Problems(), 'service')
-    unwrap(await this.core().zero(key))
+    unwrap(await this.core().zero(keyOrNull(service)))
   }
 
   /** A director that cannot be controlled as asked does not run. */

@@ -9,7 +9,7 @@ import type { Explanation, Flow } from './explanation.js'
 import { nativeAddon } from './native.js'
 import { address, checked, integer } from './options/check.js'
 import { connectionFilter, flow as flowCheck } from './options/connections.js'
-import { serviceKey } from './options/key.js'
+import { keyOrNull } from './options/key.js'
 import { frame as frameCheck, frameMeta, hop as hopCheck, offlineOptions } from './options/offline.js'
 import type { OfflineOptions } from './options/offline.js'
 import { Problems } from './options/problems.js'
@@ -92,15 +92,14 @@ export class OfflineDirector extends ConfigurableDirector {
     this.#settle()
   }
 
-  /** All counters, now. */
-  snapshot(): Statistics {
-    return valueOf(unwrap(this.#core.statistics()))
+  /** All counters, now; of the services only those of one, if it is named: none if there is no such service. */
+  snapshot(service?: ServiceKey): Statistics {
+    return valueOf(unwrap(this.#core.statistics(keyOrNull(service))))
   }
 
   /** Sets the traffic counters of a service, or of all, to zero (`ipvsadm -Z`); those of verdicts go on. */
   zero(service?: ServiceKey): void {
-    const key = service === undefined ? null : checked(serviceKey, service, new Problems(), 'service')
-    unwrap(this.#core.zero(key))
+    unwrap(this.#core.zero(keyOrNull(service)))
   }
 
   /** The entries of the connection table that pass a filter. */

@@ -13,8 +13,8 @@ import type { JsonText } from './text.js'
 export interface CoreControl {
   /** Applies commands, all or none. */
   apply(commands: JsonText<readonly Command[]>): Outcome<Version>
-  /** The configuration in force. */
-  configuration(): Outcome<JsonText<Configuration>>
+  /** The configuration in force; of the services one, if it is named. */
+  configuration(only: ServiceKey | null): Outcome<JsonText<Configuration>>
   /** Takes the events that wait. */
   takeEvents(): CoreEvent[]
 }
@@ -23,8 +23,8 @@ export interface CoreControl {
 export interface CoreDirector extends CoreControl {
   /** Starts it, once; `wake` is called when there are events to take. */
   start(options: JsonText<CoreStartOptions>, wake: () => void): Promise<Outcome<null>>
-  /** Reads all counters. */
-  statistics(): Promise<Outcome<JsonText<LiveStatistics>>>
+  /** Reads all counters; of the services those of one, if it is named. */
+  statistics(only: ServiceKey | null): Promise<Outcome<JsonText<LiveStatistics>>>
   /** Lists a part of the connection table. */
   connections(filter: ConnectionFilter, cursor: number, limit: number): Promise<Outcome<ConnectionPage>>
   /** Says where a flow goes. */
@@ -47,8 +47,8 @@ export interface CoreOfflineDirector extends CoreControl {
   now(): number
   /** States the way to a server. */
   setHop(address: string, hop: HopOptions): Outcome<null>
-  /** Reads all counters. */
-  statistics(): Outcome<JsonText<Statistics>>
+  /** Reads all counters; of the services those of one, if it is named. */
+  statistics(only: ServiceKey | null): Outcome<JsonText<Statistics>>
   /** Lists a part of the connection table. */
   connections(filter: ConnectionFilter, cursor: number, limit: number): Outcome<ConnectionPage>
   /** Says where a flow goes. */

@@ -70,9 +70,9 @@ export class ControlClient {
     return version
   }
 
-  /** Everything configured and counted, now. */
-  async snapshot(): Promise<ControlSnapshot> {
-    return this.#ask('snapshot')
+  /** Everything configured and counted, now; of the services only one, if it is named: none if there is no such service. */
+  async snapshot(service?: ServiceKey): Promise<ControlSnapshot> {
+    return this.#ask('snapshot', service === undefined ? {} : { service })
   }
 
   /** The entries of the connection table that pass a filter, asked for page by page. */

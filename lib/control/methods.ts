@@ -7,6 +7,7 @@ import { packageVersion } from '../native.js'
 import { checked, integer, object } from '../options/check.js'
 import type { Check } from '../options/check.js'
 import { connectionFilter } from '../options/connections.js'
+import { serviceKey } from '../options/key.js'
 import { Problems } from '../options/problems.js'
 import type { ControlStatistics } from './counters.js'
 import { subscribeParams } from './subscribe-params.js'
@@ -35,6 +36,7 @@ const unchecked: Check<unknown> = (value) => value
 
 const none = object<Record<never, never>>({}, [])
 const applyParams = object<{ commands: unknown }>({ commands: unchecked }, ['commands'])
+const snapshotParams = object<{ service?: ServiceKey }>({ service: serviceKey }, [])
 const zeroParams = object<{ service?: unknown }>({ service: unchecked }, [])
 const explainParams = object<{ flow: unknown }>({ flow: unchecked }, ['flow'])
 const unsubscribeParams = object<{ subscription: number }>(
@@ -59,9 +61,10 @@ export const methods: Readonly<Record<string, Method>> = {
     return { version: director.apply(commands as readonly Command[]) }
   },
   snapshot: async (params, { director, statistics }) => {
-    read(none, params)
-    const counted = await director.snapshot()
-    return { configuration: director.configuration, statistics: counted, control: statistics() }
+    const { service } = read(snapshotParams, params)
+    const counted = await director.snapshot(service)
+    const configuration = service === undefined ? director.configuration : director.configurationOf(service)
+    return { configuration, statistics: counted, control: statistics() }
   },
   connections: async (params, { director }) => {
     const { filter = {}, cursor = 0, limit = PAGE_ROWS_MAX } = read(connectionsParams, params)

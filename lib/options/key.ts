@@ -6,8 +6,9 @@ import type {
   ServerKey,
   ServiceKey,
 } from '../command.js'
-import { address, arrayOf, integer, object, oneOf } from './check.js'
+import { address, arrayOf, checked, integer, object, oneOf } from './check.js'
 import type { Check, Fields } from './check.js'
+import { Problems } from './problems.js'
 
 /** A transport protocol. */
 export const protocol: Check<Protocol> = oneOf('tcp', 'udp', 'sctp')
@@ -47,6 +48,11 @@ const keys = { address: addressKey, range: rangeKey, mark: markKey }
 /** The identity of a virtual service. */
 export const serviceKey: Check<ServiceKey> = (value, path, problems) =>
   keys[kindOfKey(value)](value, path, problems)
+
+/** A service that may be left out, as the core is told of it. */
+export function keyOrNull(service: ServiceKey | undefined): ServiceKey | null {
+  return service === undefined ? null : checked(serviceKey, service, new Problems(), 'service')
+}
 
 /** The fields of a real server's identity. */
 export const serverKeyFields: Fields<ServerKey> = { address, port }

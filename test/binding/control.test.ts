@@ -64,6 +64,33 @@ test('a snapshot has configuration and statistics', async (t) => {
   })
 })
 
+test('a snapshot of one service has no other, and none of one that is not there', async (t) => {
+  const { director, server } = await served(t)
+  director.apply([
+    { type: 'add-service', service: { protocol: 'tcp', address: '192.0.2.90', port: 443, scheduler: 'rr' } },
+  ])
+  const client = peer(t, server)
+  const answer = await client.ask('snapshot', { service: webKey })
+  const { services, ...totals } = director.snapshot()
+  t.is(services.length, 2)
+  t.like(answer?.['result'], {
+    configuration: JSON.parse(
+      JSON.stringify({ ...director.configuration, services: director.configuration.services.slice(0, 1) }),
+    ),
+    statistics: JSON.parse(JSON.stringify({ ...totals, services: services.slice(0, 1) })),
+  })
+  t.deepEqual(director.snapshot(webKey).services, services.slice(0, 1))
+  t.like(await client.ask('snapshot', { service: { ...webKey, port: 81 } }), {
+    result: { configuration: { services: [] }, statistics: { services: [] } },
+  })
+  t.like(await client.ask('snapshot', { service: { protocol: 'tcp' } }), {
+    error: {
+      code: 'ERR_DIRECTOR_INVALID_OPTIONS',
+      issues: [{ field: 'service.address' }, { field: 'service.port' }],
+    },
+  })
+})
+
 test('connections come in pages', async (t) => {
   const { server } = await served(t)
   const client = peer(t, server)

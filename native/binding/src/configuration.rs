@@ -1,9 +1,12 @@
 //! The configuration as JavaScript reads it.
 
-use engine::command::{MarkMatch, ServerSpec, ServiceSpec};
-use engine::configuration::{Configuration, Mark, Server, Service, Settings};
+use engine::command::{MarkMatch, ServerSpec, ServiceKey, ServiceSpec};
+use engine::configuration::{Configuration, Server, Settings};
 use engine::snapshot::Version;
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::outcome::{Refusal, from_json, to_text};
 
 /// The whole configuration.
 #[derive(Debug, Serialize)]
@@ -27,25 +30,20 @@ struct BindingMark<'a> {
     matches: &'a [MarkMatch],
 }
 
-impl<'a> From<&'a Configuration> for BindingConfiguration<'a> {
-    fn from(configuration: &'a Configuration) -> Self {
-        Self {
+impl BindingConfiguration<'_> {
+    /// The text of a configuration; of the services `only` that one, if it is given.
+    pub(crate) fn text(configuration: &Configuration, only: Value) -> Result<String, Refusal> {
+        let only = from_json::<Option<ServiceKey>>(only)?;
+        let services = configuration.selected(only.as_ref()).map(|service| {
+            let servers = service.servers.iter().map(Server::spec).collect();
+            BindingService { spec: &service.spec, servers }
+        });
+        let marks = configuration.marks().iter();
+        to_text(&BindingConfiguration {
             version: configuration.version(),
-            services: configuration.services().map(|service| service.as_ref().into()).collect(),
+            services: services.collect(),
             settings: configuration.settings(),
-            marks: configuration.marks().iter().map(BindingMark::from).collect(),
-        }
-    }
-}
-
-impl<'a> From<&'a Service> for BindingService<'a> {
-    fn from(service: &'a Service) -> Self {
-        Self { spec: &service.spec, servers: service.servers.iter().map(Server::spec).collect() }
-    }
-}
-
-impl<'a> From<&'a Mark> for BindingMark<'a> {
-    fn from(mark: &'a Mark) -> Self {
-        Self { mark: mark.mark, matches: &mark.matches }
+            marks: marks.map(|it| BindingMark { mark: it.mark, matches: &it.matches }).collect(),
+        })
     }
 }

@@ -118,9 +118,9 @@ impl BindingDirector {
 
     /// The configuration in force.
     #[napi(catch_unwind)]
-    pub fn configuration(&self) -> Result<Value> {
+    pub fn configuration(&self, only: Value) -> Result<Value> {
         let configuration = self.live.director().ok().and_then(|it| it.configuration());
-        outcome(to_text(&BindingConfiguration::from(&*configuration.unwrap_or_default())))
+        outcome(BindingConfiguration::text(&configuration.unwrap_or_default(), only))
     }
 
     /// Takes the events that wait.
@@ -131,8 +131,8 @@ impl BindingDirector {
 
     /// All counters.
     #[napi(catch_unwind)]
-    pub fn statistics(&self) -> AsyncTask<Job> {
-        self.ask(|director| to_text(&director.statistics()?))
+    pub fn statistics(&self, only: Value) -> AsyncTask<Job> {
+        self.ask(|director| to_text(&director.statistics_of(from_json(only)?)?))
     }
 
     /// A part of the connection table.

@@ -54,8 +54,8 @@ impl BindingOfflineDirector {
 
     /// The configuration in force.
     #[napi(catch_unwind)]
-    pub fn configuration(&self) -> Result<Value> {
-        outcome(to_text(&BindingConfiguration::from(self.director.configuration())))
+    pub fn configuration(&self, only: Value) -> Result<Value> {
+        outcome(BindingConfiguration::text(self.director.configuration(), only))
     }
 
     /// Takes the events that wait.
@@ -99,8 +99,9 @@ impl BindingOfflineDirector {
 
     /// All counters.
     #[napi(catch_unwind)]
-    pub fn statistics(&self) -> Result<Value> {
-        outcome(to_text(&self.director.statistics()))
+    pub fn statistics(&self, only: Value) -> Result<Value> {
+        let only = from_json::<Option<ServiceKey>>(only);
+        outcome(only.and_then(|only| to_text(&self.director.statistics_of(only.as_ref()))))
     }
 
     /// A part of the connection table.

@@ -223,7 +223,13 @@ impl OfflineDirector {
     /// Everything counted.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.engine.statistics()
+        self.statistics_of(None)
+    }
+
+    /// As [`Self::statistics`]; of the services `only` that one, if it is given.
+    #[must_use]
+    pub fn statistics_of(&self, only: Option<&ServiceKey>) -> Statistics {
+        self.engine.statistics_of(only)
     }
 
     /// Sets the counters of a service, or of all, to zero.

@@ -41,8 +41,8 @@ pub(crate) struct WorkerStatistics {
 /// Something to ask a worker.
 #[derive(Debug)]
 pub(crate) enum Question {
-    /// All numbers.
-    Statistics(Query<WorkerStatistics>),
+    /// All numbers; of the services that one, if it is given.
+    Statistics(Option<ServiceKey>, Query<WorkerStatistics>),
     /// A part of the connection table.
     Connections(ConnectionFilter, u32, usize, Query<ConnectionPage>),
     /// Where a flow goes.
@@ -57,10 +57,10 @@ impl Question {
         self,
         engine: &mut Engine,
         now: Instant,
-        statistics: impl FnOnce(&Engine) -> WorkerStatistics,
+        statistics: impl FnOnce(&Engine, Option<&ServiceKey>) -> WorkerStatistics,
     ) {
         match self {
-            Self::Statistics(query) => query.answer(statistics(engine)),
+            Self::Statistics(only, query) => query.answer(statistics(engine, only.as_ref())),
             Self::Connections(filter, cursor, limit, query) => {
                 query.answer(engine.connections(&filter, cursor, limit.min(ROWS_MAX), now));
             }

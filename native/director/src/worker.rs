@@ -299,11 +299,11 @@ impl<P: PacketPort> Worker<P> {
     }
 
     fn answer(&mut self, question: crate::query::Question) {
-        question.answer(&mut self.engine, self.clock.now(), |engine| {
+        question.answer(&mut self.engine, self.clock.now(), |engine, only| {
             let mut ports = Vec::new();
             self.port.counters(&mut ports);
             WorkerStatistics {
-                engine: engine.statistics(),
+                engine: engine.statistics_of(only),
                 ports,
                 pending: self.pending.counters(),
             }

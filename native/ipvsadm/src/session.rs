@@ -120,8 +120,9 @@ impl Session {
         client.call(method, params).map_err(|fault| refusal::failure(&fault, verb, &self.path))
     }
 
-    fn snapshot(&mut self, verb: Verb) -> Result<Snapshot, Failure> {
-        self.call("snapshot", &json!({}), verb)
+    /// Everything, or of the services only the one that a command line names.
+    fn snapshot(&mut self, wanted: &Invocation) -> Result<Snapshot, Failure> {
+        self.call("snapshot", &named_service(wanted), wanted.verb)
     }
 
     /// The kernel looks for the service before it looks for the names in it.
@@ -159,24 +160,19 @@ impl Session {
     /// The service that a command line names, if there is one.
     fn service(&mut self, wanted: &Invocation) -> Result<Option<Service>, Failure> {
         let key = request::service_key(&wanted.service);
-        let services = self.snapshot(wanted.verb)?.into_services();
+        let services = self.snapshot(wanted)?.into_services();
         Ok(services.into_iter().find(|service| service.key == key))
     }
 
     fn zero(&mut self, wanted: &Invocation) -> Result<(), Failure> {
-        let params = if wanted.given.has(Opt::Service) {
-            if self.service(wanted)?.is_none() {
-                return Err(Failure::refused(NO_SUCH_SERVICE));
-            }
-            json!({ "service": request::key_to_json(&request::service_key(&wanted.service)) })
-        } else {
-            json!({})
-        };
-        self.call::<Value>("zero", &params, wanted.verb).map(|_| ())
+        if wanted.given.has(Opt::Service) && self.service(wanted)?.is_none() {
+            return Err(Failure::refused(NO_SUCH_SERVICE));
+        }
+        self.call::<Value>("zero", &named_service(wanted), wanted.verb).map(|_| ())
     }
 
     fn save(&mut self, wanted: &Invocation, out: &mut dyn Write) -> Result<(), Failure> {
-        let mut services = self.snapshot(wanted.verb)?.into_services();
+        let mut services = self.snapshot(wanted)?.into_services();
         let full = wanted.given.has(Opt::Full);
         if !full {
             listing::order::sort(&mut services);
@@ -209,7 +205,7 @@ impl Session {
         if wanted.given.has(Opt::Daemon) {
             return show(out, if as_json { "{\"daemons\":[]}\n" } else { "" });
         }
-        let snapshot = self.snapshot(wanted.verb)?;
+        let snapshot = self.snapshot(wanted)?;
         if wanted.given.has(Opt::Timeout) {
             let timeouts = snapshot.timeouts();
             let text = if as_json { line(&json!(timeouts)) } else { listing::timeouts(timeouts) };
@@ -252,6 +248,15 @@ impl Session {
             cursor = page.cursor;
         }
         Ok(())
+    }
+}
+
+/// Parameters that name the service of a command line, if it has one.
+fn named_service(wanted: &Invocation) -> Value {
+    if wanted.given.has(Opt::Service) {
+        json!({ "service": request::key_to_json(&request::service_key(&wanted.service)) })
+    } else {
+        json!({})
     }
 }
 

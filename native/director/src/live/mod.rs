@@ -140,10 +140,18 @@ impl Director {
     /// # Errors
     /// When the director is closed or a worker does not answer.
     pub fn statistics(&self) -> Result<LiveStatistics, ApplyError> {
+        self.statistics_of(None)
+    }
+
+    /// As [`Self::statistics`]; of the services `only` that one, if it is given.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn statistics_of(&self, only: Option<ServiceKey>) -> Result<LiveStatistics, ApplyError> {
         let parts = {
             // Held so that all workers answer with the same configuration.
             let _in_force = self.open()?;
-            self.ask(Question::Statistics)?
+            self.ask(|query| Question::Statistics(only, query))?
         };
         let (names, hops, failures) = {
             let resolver = self.shared.resolver();

@@ -80,7 +80,7 @@ impl<P: PacketPort> Bench<P> {
 
     fn statistics(&mut self) -> WorkerStatistics {
         let (query, answer) = Query::new();
-        self.command(WorkerCommand::Ask(Question::Statistics(query)));
+        self.command(WorkerCommand::Ask(Question::Statistics(None, query)));
         self.turn();
         answer.try_recv().expect("the worker answered")
     }

@@ -88,6 +88,13 @@ impl Configuration {
         self.service_by_id(self.directory.get(key)?)
     }
 
+    /// All services as [`Self::services`], or only the one with this identity.
+    pub fn selected(&self, only: Option<&ServiceKey>) -> impl Iterator<Item = &Arc<Service>> {
+        let one = only.and_then(|key| self.service(key));
+        let all = only.is_none().then(|| self.services());
+        one.into_iter().chain(all.into_iter().flatten())
+    }
+
     /// The service with this number; an index, not a search.
     #[must_use]
     pub fn service_by_id(&self, id: ServiceId) -> Option<&Arc<Service>> {

@@ -24,9 +24,16 @@ impl Engine {
     /// Everything counted so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
+        self.statistics_of(None)
+    }
+
+    /// Everything counted so far; of the services `only` that one, if it is given.
+    #[must_use]
+    pub fn statistics_of(&self, only: Option<&ServiceKey>) -> Statistics {
+        let services = self.configuration.selected(only);
         Statistics {
             version: self.configuration.version(),
-            services: self.configuration.services().map(|service| self.service(service)).collect(),
+            services: services.map(|service| self.service(service)).collect(),
             traffic: self.books.total,
             rates: self.books.total_rates(),
             forwarded: self.verdicts.forwarded(),
