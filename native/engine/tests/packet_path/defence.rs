@@ -1,7 +1,7 @@
 //! Defence against floods, and rates.
 
 use engine::Limits;
-use engine::command::{Command, Protocol, SchedulerName, SettingsPatch};
+use engine::command::{Command, Persistence, Protocol, SchedulerName, SettingsPatch};
 use engine::snapshot::ConnectionFilter;
 use engine::verdict::{DropReason, Verdict};
 
@@ -55,6 +55,29 @@ fn drop_entry_ends_what_is_half_open_and_keeps_what_works() {
     let statistics = lab.engine.statistics();
     assert_eq!(statistics.defence.dropped_entries.0, 1000 - half_open as u64);
     assert!(statistics.defence.drops_entries);
+}
+
+#[test]
+fn a_template_that_nobody_answered_goes_with_its_connection() {
+    let key = key(Protocol::Tcp, VIP);
+    let mut spec = service(key, SchedulerName::Rr, &[]);
+    spec.persistence = Some(Persistence { timeout_seconds: 300, prefix_length: None });
+    let patch = SettingsPatch { drop_entry: Some(3), ..SettingsPatch::default() };
+    let limits = Limits { connections: 4096, events: 64, ..Limits::default() };
+    let add = Command::AddService { service: spec };
+    let mut lab =
+        Lab::with_limits(limits, &[add, add_server(key, "10.0.0.11", 1), settings(patch)]);
+    lab.wait_ms(0);
+    for client in 1..=200 {
+        lab.process(&tcp(&format!("203.0.113.{client}"), 20_000, VIP, SYN));
+    }
+    for _ in 0..20 {
+        lab.wait_ms(1000);
+    }
+    let half_open = states(&lab).iter().filter(|state| **state == "SYN_RECV").count();
+    assert!((50..150).contains(&half_open), "{half_open} of 200 after 20 of 32 looks");
+    assert_eq!(states(&lab).len(), 2 * half_open, "as many templates as connections");
+    assert_eq!(lab.engine.statistics().defence.dropped_entries.0, 400 - 2 * half_open as u64);
 }
 
 #[test]
