@@ -5,7 +5,7 @@ use engine::command::{Command, Persistence, Protocol, SchedulerName, SettingsPat
 use engine::snapshot::ConnectionFilter;
 use engine::verdict::{DropReason, Verdict};
 
-use crate::lab::frames::{ACK, SYN, tcp, udp};
+use crate::lab::frames::{ACK, RST, SYN, tcp, udp};
 use crate::lab::{Lab, VIP, add_server, key, service, settings};
 
 const CLIENT: &str = "203.0.113.9";
@@ -57,8 +57,8 @@ fn drop_entry_ends_what_is_half_open_and_keeps_what_works() {
     assert!(statistics.defence.drops_entries);
 }
 
-#[test]
-fn a_template_that_nobody_answered_goes_with_its_connection() {
+/// A persistent service whose connections are always thinned out.
+fn persistent_lab() -> Lab {
     let key = key(Protocol::Tcp, VIP);
     let mut spec = service(key, SchedulerName::Rr, &[]);
     spec.persistence = Some(Persistence { timeout_seconds: 300, prefix_length: None });
@@ -68,6 +68,12 @@ fn a_template_that_nobody_answered_goes_with_its_connection() {
     let mut lab =
         Lab::with_limits(limits, &[add, add_server(key, "10.0.0.11", 1), settings(patch)]);
     lab.wait_ms(0);
+    lab
+}
+
+#[test]
+fn a_template_that_nobody_answered_goes_with_its_connection() {
+    let mut lab = persistent_lab();
     for client in 1..=200 {
         lab.process(&tcp(&format!("203.0.113.{client}"), 20_000, VIP, SYN));
     }
@@ -78,6 +84,28 @@ fn a_template_that_nobody_answered_goes_with_its_connection() {
     assert!((50..150).contains(&half_open), "{half_open} of 200 after 20 of 32 looks");
     assert_eq!(states(&lab).len(), 2 * half_open, "as many templates as connections");
     assert_eq!(lab.engine.statistics().defence.dropped_entries.0, 400 - 2 * half_open as u64);
+}
+
+#[test]
+fn a_template_that_was_answered_stays() {
+    let mut lab = persistent_lab();
+    for client in 1..=100 {
+        let client = format!("203.0.113.{client}");
+        lab.process(&tcp(&client, 20_000, VIP, SYN));
+        lab.process(&tcp(&client, 20_000, VIP, ACK));
+        // Ended, so that the half-open one is the template's last.
+        lab.process(&tcp(&client, 20_000, VIP, RST));
+    }
+    lab.wait_ms(11_000);
+    for client in 1..=100 {
+        lab.process(&tcp(&format!("203.0.113.{client}"), 20_001, VIP, SYN));
+    }
+    for _ in 0..20 {
+        lab.wait_ms(1000);
+    }
+    let half_open = states(&lab).iter().filter(|state| **state == "SYN_RECV").count();
+    assert!((20..80).contains(&half_open), "{half_open} of 100 after 20 of 32 looks");
+    assert_eq!(states(&lab).len() - half_open, 100, "all templates");
 }
 
 #[test]
