@@ -57,7 +57,7 @@ test('the addon is the one that was built from these sources', (t) => {
 test('a live director of the core that was never started answers that it is closed', async (t) => {
   const core = new (nativeAddon().BindingDirector)()
   t.like(core.apply(textOf([])), { error: { code: 'closed' } })
-  t.like(await core.statistics(), { error: { code: 'closed' } })
+  t.like(await core.statistics(null), { error: { code: 'closed' } })
   t.deepEqual(await core.close(), { value: null })
   t.deepEqual(await core.close(), { value: null })
   const start = textOf({ interfaces: ['lo'], services: [] })
