@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::cause::{Cause, Failure};
 use crate::events::emit;
-use crate::percentiles::millis;
+use crate::percentiles::{Percentiles, millis};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Stage {
@@ -35,6 +35,7 @@ struct Inner {
     records: u64,
     records_reported: u64,
     slowest: Duration,
+    round_trips: Percentiles,
     slowest_since_report: Duration,
     connected_told: bool,
 }
@@ -68,6 +69,9 @@ struct State {
     records: u64,
     records_per_second: f64,
     slowest_ms: f64,
+    /// Over the whole run; nothing before the first record.
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
     /// Flows that are up, by server.
     servers: BTreeMap<String, u64>,
     causes: BTreeMap<Cause, u64>,
@@ -82,6 +86,7 @@ impl Tally {
             records: 0,
             records_reported: 0,
             slowest: Duration::ZERO,
+            round_trips: Percentiles::new(),
             slowest_since_report: Duration::ZERO,
             connected_told: false,
         };
@@ -106,6 +111,7 @@ impl Tally {
     pub(crate) fn record(&self, round_trip: Duration) {
         let mut inner = self.inner.borrow_mut();
         inner.records += 1;
+        inner.round_trips.record(round_trip);
         inner.slowest = inner.slowest.max(round_trip);
         inner.slowest_since_report = inner.slowest_since_report.max(round_trip);
     }
@@ -213,6 +219,8 @@ impl Inner {
             records: self.records,
             records_per_second: 0.0,
             slowest_ms: millis(self.slowest),
+            p50_ms: self.round_trips.at(0.5),
+            p99_ms: self.round_trips.at(0.99),
             servers: self.servers(&[Stage::Up]),
             causes: self.causes.clone(),
         }
