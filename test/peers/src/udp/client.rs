@@ -17,7 +17,7 @@ use crate::orders::{Chief, Orders};
 use crate::payload::{Direction, record_length, run_number};
 use crate::record::Record;
 use crate::udp::counts::UdpCounts;
-use crate::udp::{DATAGRAM_LIMIT, DATAGRAM_PAYLOAD_LIMIT};
+use crate::udp::{DATAGRAM_LIMIT, DATAGRAM_PAYLOAD_LIMIT, bind};
 use crate::{Outcome, ProgramError};
 
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Flow {
                 .checked_add(u16::try_from(turn / sources)?)
                 .ok_or("--source-port is too high for all flows")?,
         };
-        let socket = UdpSocket::bind(SocketAddr::new(address, port)).await?;
+        let socket = bind(SocketAddr::new(address, port)).await?;
         socket.connect(plan.peer).await?;
         let (local, number) = (socket.local_addr()?, plan.run.wrapping_add(id));
         let (waiting, server) = (BTreeMap::new(), None);

@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::payload::Direction;
 use crate::record::Record;
 use crate::server_counts::Listening;
-use crate::udp::DATAGRAM_LIMIT;
+use crate::udp::{DATAGRAM_LIMIT, bind};
 use crate::{Outcome, ProgramError};
 
 #[derive(Debug, Default)]
@@ -41,9 +41,8 @@ pub(crate) async fn run(mut options: Options) -> Result<Outcome, ProgramError> {
     options.finish()?;
     let counts = Rc::new(Counts::default());
     for address in addresses {
-        let socket = UdpSocket::bind(address)
-            .await
-            .map_err(|error| format!("listen on {address}: {error}"))?;
+        let socket =
+            bind(address).await.map_err(|error| format!("listen on {address}: {error}"))?;
         emit("listening", &Listening { name: &name, address: socket.local_addr()? });
         spawn_local(answer_all(socket, Rc::clone(&name), Rc::clone(&counts)));
     }
