@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use engine::configuration::Configuration;
+use engine::configuration::{Configuration, Service};
 use engine::hop::ServerId;
 use serde::Serialize;
 
@@ -19,11 +19,9 @@ pub struct ServerPlace {
     pub port: u16,
 }
 
-/// The servers frames may go to, each with how it is reached.
-pub(crate) fn targets(
-    configuration: &Configuration,
-) -> impl Iterator<Item = (ServerId, Target)> + '_ {
-    let servers = configuration.services().flat_map(|service| &service.servers);
+/// The servers of `service`, each with how it is reached.
+pub(crate) fn targets(service: &Service) -> impl Iterator<Item = (ServerId, Target)> + '_ {
+    let servers = service.servers.iter();
     servers.map(|server| (server.id, Target::server(server.address, server.forwarding)))
 }
 

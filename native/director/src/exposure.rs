@@ -55,8 +55,7 @@ impl Exposure {
                 }
             }
         }
-        let mut servers = configuration.services().flat_map(|service| &service.servers);
-        let tunnels = servers.any(|server| server.forwarding == ForwardingMethod::Tunnelling);
+        let tunnels = configuration.services().any(|service| has_tunnels(service));
         let returns = configuration.services().flat_map(|service| answers(service));
         let removed = configuration.removed_servers().filter_map(late_answers);
         Self { exposed, returns: returns.chain(removed).collect(), tunnels }
@@ -98,6 +97,23 @@ impl Exposure {
     pub(crate) fn concerns_own_addresses(&self) -> bool {
         self.tunnels || !self.returns.is_empty()
     }
+}
+
+/// Whether both configurations have the same outside, as far as can be told from what differs
+/// between them; what is not found alike here may be so.
+pub(crate) fn alike(before: &Configuration, now: &Configuration) -> bool {
+    let mut changes = now.changes_since(before).peekable();
+    // Servers may have been forgotten where no service differs.
+    changes.peek().is_some()
+        && before.marks() == now.marks()
+        && changes.all(|pair| match pair {
+            (Some(before), Some(now)) => {
+                before.key() == now.key()
+                    && has_tunnels(before) == has_tunnels(now)
+                    && answers(before).eq(answers(now))
+            }
+            _ => false,
+        })
 }
 
 impl Exposed {
@@ -146,6 +162,11 @@ impl std::fmt::Display for Exposed {
             (first, last) => write!(formatter, " ports {first} to {last}"),
         }
     }
+}
+
+/// Whether packets for `service` may go into tunnels.
+fn has_tunnels(service: &Service) -> bool {
+    service.servers.iter().any(|server| server.forwarding == ForwardingMethod::Tunnelling)
 }
 
 /// Where the servers of `service` answer from whose answers come back to the director.
@@ -258,5 +279,41 @@ mod tests {
         let exposure = Exposure::of(&configuration(key, 80, ForwardingMethod::DirectRouting));
         assert_eq!(exposure.returns().count(), 0);
         assert!(!exposure.concerns_own_addresses());
+    }
+
+    #[test]
+    fn only_what_changes_nothing_outside_is_alike() {
+        let key = testing::service(80);
+        let before = masquerading(key, 80);
+        let server = ServerKey { address: SERVER, port: Some(80) };
+        let edited = |forwarding| Command::EditServer {
+            service: key,
+            server: ServerSpec { key: server, forwarding, ..testing::server_spec(11) },
+        };
+        let weighed = Command::SetWeight { service: key, server, weight: 7 };
+        let more = Command::AddServer { service: key, server: testing::server_spec(12) };
+        let other = Command::AddService { service: testing::service_spec(81) };
+        let gone = Command::RemoveServer { service: key, server };
+        let tunnel = Command::AddServer {
+            service: key,
+            server: ServerSpec {
+                forwarding: ForwardingMethod::Tunnelling,
+                ..testing::server_spec(13)
+            },
+        };
+        for (command, is_alike) in [
+            (weighed, true),
+            (more, true),
+            (other, false),
+            (gone, false),
+            (tunnel, false),
+            (edited(ForwardingMethod::DirectRouting), false),
+        ] {
+            let now = before.apply(std::slice::from_ref(&command)).expect("a valid command");
+            assert_eq!(alike(&before, &now), is_alike, "{command:?}");
+            if is_alike {
+                assert_eq!(Exposure::of(&before), Exposure::of(&now));
+            }
+        }
     }
 }

@@ -15,13 +15,14 @@ use crate::pending::Whom;
 pub struct HopTable {
     hops: Vec<Hop>,
     sources: Vec<Option<IpAddr>>,
+    interfaces: Vec<InterfaceId>,
 }
 
 impl HopTable {
     /// An empty table: every server is unreachable.
     #[must_use]
     pub const fn new() -> Self {
-        Self { hops: Vec::new(), sources: Vec::new() }
+        Self { hops: Vec::new(), sources: Vec::new(), interfaces: Vec::new() }
     }
 
     /// States the way to `server`. Servers never stated are unreachable.
@@ -31,6 +32,11 @@ impl HopTable {
             self.hops.resize(index + 1, Hop::Unreachable);
         }
         self.hops[index] = hop;
+        if let Hop::Ready(next) = hop
+            && !self.interfaces.contains(&next.interface)
+        {
+            self.interfaces.push(next.interface);
+        }
     }
 
     /// States the director's own address on the way to `server`.
@@ -42,12 +48,9 @@ impl HopTable {
         self.sources[index] = source;
     }
 
-    /// The interfaces that frames to ready servers leave by; each may come up several times.
+    /// The interfaces that any way ever stated leaves by.
     pub fn interfaces(&self) -> impl Iterator<Item = InterfaceId> + '_ {
-        self.hops.iter().filter_map(|hop| match hop {
-            Hop::Ready(next) => Some(next.interface),
-            Hop::Resolving { .. } | Hop::Unreachable | Hop::Local => None,
-        })
+        self.interfaces.iter().copied()
     }
 }
 

@@ -107,9 +107,13 @@ impl OfflineDirector {
     /// # Errors
     /// Every problem of every command; nothing is changed then.
     pub fn apply(&mut self, commands: &[Command]) -> Result<Version, Vec<Issue>> {
-        self.configuration = Arc::new(self.configuration.apply(commands)?);
+        let next = Arc::new(self.configuration.apply(commands)?);
+        let same_servers = next.shares_servers_with(&self.configuration);
+        self.configuration = next;
         self.engine.configure(Arc::clone(&self.configuration));
-        self.build_hops();
+        if !same_servers {
+            self.build_hops();
+        }
         Ok(self.configuration.version())
     }
 

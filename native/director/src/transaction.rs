@@ -12,7 +12,7 @@ use engine::configuration::Configuration;
 use engine::snapshot::Version;
 
 use crate::error::ApplyError;
-use crate::exposure::{Exposed, Exposure};
+use crate::exposure::{self, Exposed, Exposure};
 
 /// What a change acts on.
 pub(crate) trait Outside {
@@ -39,6 +39,8 @@ pub(crate) struct InForce<O: Outside> {
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) outside: O,
     exposure: Exposure,
+    /// Whether more is exposed than the configuration needs, because taking it back failed.
+    exceeds: bool,
     claims: BTreeMap<Exposed, O::Claim>,
 }
 
@@ -49,6 +51,7 @@ impl<O: Outside> InForce<O> {
             configuration: Arc::default(),
             outside,
             exposure: Exposure::default(),
+            exceeds: false,
             claims: BTreeMap::new(),
         }
     }
@@ -77,8 +80,12 @@ impl<O: Outside> InForce<O> {
     /// # Errors
     /// As [`Self::apply`].
     pub(crate) fn replace(&mut self, next: Arc<Configuration>) -> Result<(), ApplyError> {
+        if !self.exceeds && exposure::alike(&self.configuration, &next) {
+            return self.switch(next);
+        }
         let wanted = Exposure::of(&next);
         if wanted == self.exposure {
+            self.exceeds = false;
             return self.switch(next);
         }
         let claims = self.claim(&wanted)?;
@@ -123,6 +130,7 @@ impl<O: Outside> InForce<O> {
     /// Gives back what is no longer served. The change is in force whether or not that works: what
     /// is kept from the host too long is tried again with the next change.
     fn reduce(&mut self, wanted: Exposure) {
+        self.exceeds = false;
         if wanted == self.exposure {
             return;
         }
@@ -131,7 +139,10 @@ impl<O: Outside> InForce<O> {
                 self.claims.retain(|one, _| wanted.contains(one));
                 self.exposure = wanted;
             }
-            Err(error) => self.outside.report(&error),
+            Err(error) => {
+                self.exceeds = true;
+                self.outside.report(&error);
+            }
         }
     }
 }

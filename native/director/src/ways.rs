@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use engine::command::ForwardingMethod;
 use engine::hop::{Hop, NextHop, ServerId};
@@ -82,42 +83,67 @@ impl Route {
     }
 }
 
-/// The ways to all real servers. Servers of several services with one address share a way.
+/// A way somebody needs.
+#[derive(Debug)]
+struct Way {
+    route: Route,
+    /// Who: servers of several services with one address share a way.
+    servers: BTreeSet<ServerId>,
+}
+
+/// The ways to all real servers.
 #[derive(Debug, Default)]
 pub(crate) struct Ways {
-    routes: BTreeMap<Target, Route>,
+    ways: BTreeMap<Target, Way>,
     neighbours: Neighbours,
-    servers: Vec<(ServerId, Target)>,
+    /// As the packet path reads them, once somebody asked for that.
+    table: Option<Arc<HopTable>>,
 }
 
 impl Ways {
-    /// States which servers there are. Ways nobody needs are forgotten; `route` is asked for new
-    /// targets, and its neighbour is due to be asked at once.
-    pub(crate) fn set_servers(
+    /// Follows a change of the servers, of which some are gone and some new; those that are both
+    /// stay. Ways nobody needs are forgotten; `route` is asked for new targets, and its neighbour is
+    /// due to be asked at once.
+    pub(crate) fn change_servers(
         &mut self,
-        servers: impl Iterator<Item = (ServerId, Target)>,
+        gone: &BTreeSet<(ServerId, Target)>,
+        new: &BTreeSet<(ServerId, Target)>,
         mut route: impl FnMut(Target) -> Route,
     ) {
-        self.servers.clear();
-        self.servers.extend(servers);
-        let mut kept = BTreeMap::new();
-        for (_, target) in &self.servers {
-            let known = self.routes.get(target).copied();
-            kept.entry(*target).or_insert_with(|| known.unwrap_or_else(|| route(*target)));
+        if gone == new {
+            return;
         }
-        self.routes = kept;
-        self.follow_routes();
+        let Self { ways, table, .. } = self;
+        *table = None;
+        let before = ways.len();
+        for &(server, target) in new.difference(gone) {
+            let way = || Way { route: route(target), servers: BTreeSet::new() };
+            ways.entry(target).or_insert_with(way).servers.insert(server);
+        }
+        let mut is_other = ways.len() != before;
+        for (server, target) in gone.difference(new) {
+            let Some(way) = ways.get_mut(target) else { continue };
+            way.servers.remove(server);
+            if way.servers.is_empty() {
+                ways.remove(target);
+                is_other = true;
+            }
+        }
+        if is_other {
+            self.follow_routes();
+        }
     }
 
     /// Asks `route` again for every target. Returns whether a way changed.
     pub(crate) fn check_routes(&mut self, mut route: impl FnMut(Target) -> Route) -> bool {
         let mut changed = false;
-        for (target, known) in &mut self.routes {
+        for (target, known) in &mut self.ways {
             let route = route(*target);
-            changed |= *known != route;
-            *known = route;
+            changed |= known.route != route;
+            known.route = route;
         }
         if changed {
+            self.table = None;
             self.follow_routes();
         }
         changed
@@ -125,14 +151,19 @@ impl Ways {
 
     /// Wants the neighbours that the routes lead to, and no others.
     fn follow_routes(&mut self) {
-        let wanted: BTreeSet<_> = self.routes.values().filter_map(Route::next_hop).collect();
+        let wanted: BTreeSet<_> =
+            self.ways.values().filter_map(|way| way.route.next_hop()).collect();
         self.neighbours.retain(|place| wanted.contains(place));
         wanted.into_iter().for_each(|place| self.neighbours.want(place));
     }
 
     /// Takes in what the kernel says of a neighbour. Returns whether a way changed.
     pub(crate) fn handle_neighbour(&mut self, place: Place, neighbour: Neighbour) -> bool {
-        self.neighbours.handle(place, neighbour)
+        let changed = self.neighbours.handle(place, neighbour);
+        if changed {
+            self.table = None;
+        }
+        changed
     }
 
     /// Hands out one neighbour that is due to be asked for, and counts it as asked at `now`.
@@ -145,21 +176,29 @@ impl Ways {
         self.neighbours.poll_timeout()
     }
 
-    /// The ways as the packet path reads them.
-    pub(crate) fn table(&self) -> HopTable {
-        let mut table = HopTable::new();
-        for (server, target) in &self.servers {
-            let route = self.routes.get(target).unwrap_or(&Route::None);
-            table.set(*server, route.hop(&self.neighbours));
-            table.set_source(*server, route.source());
-        }
-        table
+    /// The ways as the packet path reads them; the same table until something changes.
+    pub(crate) fn table(&mut self) -> Arc<HopTable> {
+        let Self { ways, neighbours, table } = self;
+        let make = || {
+            let mut table = HopTable::new();
+            for way in ways.values() {
+                let (hop, source) = (way.route.hop(neighbours), way.route.source());
+                for server in &way.servers {
+                    table.set(*server, hop);
+                    table.set_source(*server, source);
+                }
+            }
+            Arc::new(table)
+        };
+        Arc::clone(table.get_or_insert_with(make))
     }
 
     /// The ways, each with whom it leads to and what comes first on it.
     pub(crate) fn hops(&self) -> impl Iterator<Item = (Target, Option<Place>, Hop)> + '_ {
-        let routes = self.routes.iter();
-        routes.map(|(target, route)| (*target, route.next_hop(), route.hop(&self.neighbours)))
+        let ways = self.ways.iter();
+        ways.map(|(target, Way { route, .. })| {
+            (*target, route.next_hop(), route.hop(&self.neighbours))
+        })
     }
 
     /// How often a neighbour was given up.
@@ -189,17 +228,30 @@ mod tests {
         Route::Via { next_hop, mtu, source: MacAddress([2; 6]), local: None }
     }
 
+    type Servers = BTreeSet<(ServerId, Target)>;
+
+    fn set(
+        ways: &mut Ways,
+        before: &mut Servers,
+        now: Servers,
+        route: impl FnMut(Target) -> Route,
+    ) {
+        ways.change_servers(before, &now, route);
+        *before = now;
+    }
+
     fn one_way() -> Ways {
         let mut ways = Ways::default();
-        ways.set_servers([(ServerId(0), server(11))].into_iter(), |_| via(place(LINK, 11), 1500));
+        let servers = Servers::from([(ServerId(0), server(11))]);
+        set(&mut ways, &mut Servers::new(), servers, |_| via(place(LINK, 11), 1500));
         ways
     }
 
-    fn hop(ways: &Ways) -> Hop {
+    fn hop(ways: &mut Ways) -> Hop {
         ways.table().hop(ServerId(0))
     }
 
-    fn ready_with(ways: &Ways) -> Option<MacAddress> {
+    fn ready_with(ways: &mut Ways) -> Option<MacAddress> {
         match hop(ways) {
             Hop::Ready(next) => Some(next.destination),
             _ => None,
@@ -209,13 +261,13 @@ mod tests {
     #[test]
     fn a_way_is_ready_with_its_neighbour_and_ends_with_it() {
         let mut ways = one_way();
-        assert_eq!(hop(&ways), Hop::Resolving { mtu: 1500 });
+        assert_eq!(hop(&mut ways), Hop::Resolving { mtu: 1500 });
         assert_eq!(ways.poll_ask(Instant::ZERO), Some(place(LINK, 11)));
         assert!(ways.handle_neighbour(place(LINK, 11), Neighbour::Known(MAC)));
-        assert_eq!(ready_with(&ways), Some(MAC));
+        assert_eq!(ready_with(&mut ways), Some(MAC));
         ways.handle_neighbour(place(LINK, 11), Neighbour::Failed);
         assert!(ways.handle_neighbour(place(LINK, 11), Neighbour::Failed));
-        assert_eq!((hop(&ways), ways.failures()), (Hop::Unreachable, 1));
+        assert_eq!((hop(&mut ways), ways.failures()), (Hop::Unreachable, 1));
     }
 
     #[test]
@@ -224,15 +276,15 @@ mod tests {
         ways.handle_neighbour(place(LINK, 11), Neighbour::Known(MAC));
         let smaller = via(place(LINK, 11), 1400);
         assert!(ways.check_routes(|_| smaller));
-        assert_eq!(ready_with(&ways), Some(MAC), "the neighbour stays on the same link");
+        assert_eq!(ready_with(&mut ways), Some(MAC), "the neighbour stays on the same link");
         assert!(!ways.check_routes(|_| smaller));
         assert!(ways.check_routes(|_| via(place(InterfaceId(4), 11), 1500)));
-        assert_eq!(hop(&ways), Hop::Resolving { mtu: 1500 });
+        assert_eq!(hop(&mut ways), Hop::Resolving { mtu: 1500 });
         assert!(!ways.handle_neighbour(place(LINK, 11), Neighbour::Known(MAC)), "the old link");
         assert!(ways.check_routes(|_| Route::Local));
-        assert_eq!(hop(&ways), Hop::Local);
+        assert_eq!(hop(&mut ways), Hop::Local);
         assert!(ways.check_routes(|_| Route::None));
-        assert_eq!((hop(&ways), ways.poll_timeout()), (Hop::Unreachable, None));
+        assert_eq!((hop(&mut ways), ways.poll_timeout()), (Hop::Unreachable, None));
     }
 
     #[test]
@@ -241,16 +293,35 @@ mod tests {
         ways.handle_neighbour(place(LINK, 11), Neighbour::Known(MAC));
         let servers =
             [(ServerId(0), server(11)), (ServerId(1), server(12)), (ServerId(2), server(11))];
-        ways.set_servers(servers.into_iter(), |asked| {
+        let mut present = Servers::from([(ServerId(0), server(11))]);
+        set(&mut ways, &mut present, servers.into(), |asked| {
             assert_eq!(asked, server(12), "known ways are not asked for again");
             Route::None
         });
-        assert_eq!(ready_with(&ways), Some(MAC));
-        assert_eq!(ways.table().hop(ServerId(2)), hop(&ways));
+        assert_eq!(ready_with(&mut ways), Some(MAC));
+        let shared = hop(&mut ways);
+        assert_eq!(ways.table().hop(ServerId(2)), shared);
         assert_eq!(ways.table().hop(ServerId(1)), Hop::Unreachable);
-        let other = [(ServerId(1), server(12))];
-        ways.set_servers(other.into_iter(), |_| via(place(LINK, 12), 1500));
-        assert_eq!(hop(&ways), Hop::Unreachable, "forgotten");
+        let other = Servers::from([(ServerId(1), server(12))]);
+        set(&mut ways, &mut present, other, |_| via(place(LINK, 12), 1500));
+        assert_eq!(hop(&mut ways), Hop::Unreachable, "forgotten");
+        assert_eq!(ways.poll_ask(Instant::ZERO), None, "its neighbour as well");
+    }
+
+    #[test]
+    fn the_table_is_made_anew_only_when_a_way_changed() {
+        let mut ways = one_way();
+        let table = ways.table();
+        let servers = Servers::from([(ServerId(0), server(11))]);
+        ways.change_servers(&servers, &servers, |_| Route::None);
+        assert!(Arc::ptr_eq(&table, &ways.table()));
+        ways.handle_neighbour(place(LINK, 11), Neighbour::Known(MAC));
+        assert!(!Arc::ptr_eq(&table, &ways.table()));
+        let table = ways.table();
+        ways.check_routes(|_| via(place(LINK, 11), 1500));
+        assert!(Arc::ptr_eq(&table, &ways.table()));
+        ways.check_routes(|_| Route::Local);
+        assert_eq!(hop(&mut ways), Hop::Local);
     }
 
     #[test]
@@ -260,14 +331,15 @@ mod tests {
         let tunnelled =
             |last| Target::server([10, 9, 0, last].into(), ForwardingMethod::Tunnelling);
         let servers = [(ServerId(0), tunnelled(1)), (ServerId(1), tunnelled(2))];
-        ways.set_servers(servers.into_iter(), |target| {
+        set(&mut ways, &mut Servers::new(), servers.into(), |target| {
             assert!(!target.direct);
             via(router, 1500)
         });
         assert_eq!(ways.poll_ask(Instant::ZERO), Some(router));
         assert_eq!(ways.poll_ask(Instant::ZERO), None, "asked for once");
         assert!(ways.handle_neighbour(router, Neighbour::Known(MAC)));
-        assert_eq!(ready_with(&ways), Some(MAC));
-        assert_eq!(ways.table().hop(ServerId(1)), hop(&ways));
+        assert_eq!(ready_with(&mut ways), Some(MAC));
+        let shared = hop(&mut ways);
+        assert_eq!(ways.table().hop(ServerId(1)), shared);
     }
 }

@@ -258,14 +258,16 @@ impl<P: PacketPort> Worker<P> {
         match command {
             WorkerCommand::Hops(hops) => {
                 self.use_hops(hops);
-                self.review_fast_path();
             }
             WorkerCommand::Clients(answers) => self.learn(&answers),
             WorkerCommand::DistrustClients => self.clients.distrust(),
             WorkerCommand::Configure(configuration, hops, done) => {
                 self.use_hops(hops);
+                let same_servers = configuration.shares_servers_with(self.engine.configuration());
                 self.engine.configure(configuration);
-                self.review_fast_path();
+                if !same_servers {
+                    self.review_fast_path();
+                }
                 done.answer(());
             }
             WorkerCommand::Port(control, done) => done.answer(self.port.control(control)),
@@ -276,9 +278,13 @@ impl<P: PacketPort> Worker<P> {
     }
 
     fn use_hops(&mut self, hops: Arc<HopTable>) {
+        if Arc::ptr_eq(&self.hops, &hops) {
+            return;
+        }
         self.port.prepare(hops.interfaces());
         self.hops = hops;
         self.release();
+        self.review_fast_path();
     }
 
     fn learn(&mut self, answers: &[(IpAddr, Hop)]) {

@@ -120,7 +120,7 @@ impl Control {
         let due = changes.add(news, now);
         let ways = news.ways | due.is_some_and(|_| resolver.check_routes(now));
         if ways {
-            publish(shared, &resolver);
+            publish(shared, &mut resolver);
         }
         drop(resolver);
         if news.routes {
@@ -196,7 +196,7 @@ impl Control {
         let shared = &self.parts.shared;
         let mut resolver = shared.resolver();
         if resolver.ask(now) {
-            publish(shared, &resolver);
+            publish(shared, &mut resolver);
         }
     }
 
@@ -288,7 +288,7 @@ fn restore_guards(in_force: &mut InForce<Host>) -> Option<String> {
 }
 
 /// Gives the workers the ways of now. The resolver is held, so that tables keep their order.
-fn publish(shared: &Shared, resolver: &Resolver) {
+fn publish(shared: &Shared, resolver: &mut Resolver) {
     let table = resolver.table();
     // A worker that is gone tells of it itself.
     drop(shared.workers.tell_all(|| WorkerCommand::Hops(Arc::clone(&table))));

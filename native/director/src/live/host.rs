@@ -238,7 +238,8 @@ impl Outside for Host {
             // Held until every worker has the new table in its queue, so that no older table, made
             // for the servers of before, can come in behind it.
             let mut resolver = shared.resolver.lock().unwrap_or_else(PoisonError::into_inner);
-            let hops = resolver.follow(configuration, self.clock.now());
+            resolver.follow(configuration, self.clock.now());
+            let hops = resolver.table();
             shared.workers.send_all(|query: Query<()>| {
                 WorkerCommand::Configure(Arc::clone(configuration), Arc::clone(&hops), query)
             })?

@@ -1,6 +1,6 @@
 //! Asks the kernel for the ways to the real servers and back to clients, for the workers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,6 +45,8 @@ pub(super) struct Resolver {
     netlink: Netlink,
     links: HashMap<u32, Link>,
     ways: Ways,
+    /// The configuration whose servers the ways lead to.
+    followed: Arc<Configuration>,
     clients: ClientRoutes,
 }
 
@@ -52,7 +54,8 @@ impl Resolver {
     /// A resolver that knows the links there are now.
     pub(super) fn new(netlink: Netlink) -> Result<Self, NetlinkError> {
         let (ways, clients) = (Ways::default(), ClientRoutes::default());
-        let mut resolver = Self { netlink, links: HashMap::new(), ways, clients };
+        let (links, followed) = (HashMap::new(), Arc::default());
+        let mut resolver = Self { netlink, links, ways, followed, clients };
         resolver.read_links()?;
         Ok(resolver)
     }
@@ -122,19 +125,23 @@ impl Resolver {
         self.ways.failures() + self.clients.failures()
     }
 
-    /// Follows `configuration`: the ways to its servers, with neighbours asked for.
-    pub(super) fn follow(&mut self, configuration: &Configuration, now: Instant) -> Arc<HopTable> {
-        let Self { netlink, links, ways, .. } = self;
-        ways.set_servers(configured::targets(configuration), |target| {
-            route(netlink, links, target)
-        });
+    /// Follows `configuration`: the ways to its servers, with neighbours asked for. Costs in
+    /// proportion to what differs from the configuration followed last.
+    pub(super) fn follow(&mut self, configuration: &Arc<Configuration>, now: Instant) {
+        let Self { netlink, links, ways, followed, .. } = self;
+        let (mut gone, mut new) = (BTreeSet::new(), BTreeSet::new());
+        for (before, now) in configuration.changes_since(followed) {
+            gone.extend(before.into_iter().flat_map(|service| configured::targets(service)));
+            new.extend(now.into_iter().flat_map(|service| configured::targets(service)));
+        }
+        ways.change_servers(&gone, &new, |target| route(netlink, links, target));
+        self.followed = Arc::clone(configuration);
         self.ask(now);
-        self.table()
     }
 
     /// Looks at all routes again. Returns whether a way changed.
     pub(super) fn check_routes(&mut self, now: Instant) -> bool {
-        let Self { netlink, links, ways, clients } = self;
+        let Self { netlink, links, ways, clients, .. } = self;
         clients.handle_route_change();
         let changed = ways.check_routes(|target| route(netlink, links, target));
         self.ask(now) | changed
@@ -214,9 +221,9 @@ impl Resolver {
         [self.ways.poll_timeout(), self.clients.poll_timeout()].into_iter().flatten().min()
     }
 
-    /// The ways as the packet path reads them.
-    pub(super) fn table(&self) -> Arc<HopTable> {
-        Arc::new(self.ways.table())
+    /// The ways as the packet path reads them; the same table until something changes.
+    pub(super) fn table(&mut self) -> Arc<HopTable> {
+        self.ways.table()
     }
 }
 

@@ -34,13 +34,13 @@ impl Configuration {
             }
             issues.extend(findings.into_issues());
         }
-        if issues.is_empty() { Ok(draft.finish()) } else { Err(issues) }
+        if issues.is_empty() { Ok(draft.finish(self)) } else { Err(issues) }
     }
 }
 
 impl Draft {
-    /// Derives everything that follows from the services that were touched.
-    fn finish(self) -> Configuration {
+    /// Derives everything that follows from the services that differ from those of `before`.
+    fn finish(self, before: &Configuration) -> Configuration {
         let (mut next, touched) = self.into_parts();
         for id in touched {
             let Some(index) = usize::try_from(id.0).ok() else { continue };
@@ -55,6 +55,13 @@ impl Draft {
                 Arc::make_mut(&mut next.roster).place(service);
             }
         }
+        let mut families = before.families;
+        for (old, new) in next.changes_since(before) {
+            old.into_iter().for_each(|service| families.leave(service));
+            new.into_iter().for_each(|service| families.enter(service));
+        }
+        next.families = families;
+        next.digest_of_services = version::services(&next, before);
         next.version.number += 1;
         next.version.digest = version::configuration(&next);
         next

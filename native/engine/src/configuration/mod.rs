@@ -7,6 +7,7 @@
 mod apply;
 mod check;
 mod directory;
+mod families;
 mod findings;
 mod load;
 mod mark;
@@ -42,6 +43,7 @@ pub(crate) fn in_network(of: IpAddr, prefix_length: Option<u8>, address: IpAddr)
 }
 
 use directory::Directory;
+pub(crate) use families::Families;
 use mark::Marks;
 use roster::{Roster, Slot};
 
@@ -59,6 +61,9 @@ pub struct Configuration {
     directory: Arc<Directory>,
     roster: Arc<Roster>,
     marks: Arc<Marks>,
+    families: Families,
+    /// What the services add to the digest.
+    digest_of_services: u64,
     /// The last generation or addition number given out.
     serial: u64,
 }
@@ -99,6 +104,36 @@ impl Configuration {
     #[must_use]
     pub fn service_by_id(&self, id: ServiceId) -> Option<&Arc<Service>> {
         self.services.get(usize::try_from(id.0).ok()?)?.as_ref()
+    }
+
+    /// The services that differ from those of `before`, by number: what was, and what is. What a
+    /// change leaves alone is shared by both configurations and costs a comparison of pointers.
+    pub fn changes_since<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = (Option<&'a Arc<Service>>, Option<&'a Arc<Service>>)> {
+        let numbers = 0..self.services.len().max(before.services.len());
+        let pairs = numbers.map(|number| {
+            let of = |services: &'a [Option<Arc<Service>>]| services.get(number)?.as_ref();
+            (of(&before.services), of(&self.services))
+        });
+        pairs.filter(|pair| match pair {
+            (Some(before), Some(now)) => !Arc::ptr_eq(before, now),
+            (None, None) => false,
+            _ => true,
+        })
+    }
+
+    /// Whether the same servers are there as in `other`, at the same places; a comparison of pointers,
+    /// which may miss it.
+    #[must_use]
+    pub fn shares_servers_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.roster, &other.roster)
+    }
+
+    /// The address families in use.
+    pub(crate) const fn families(&self) -> Families {
+        self.families
     }
 
     /// One more than the largest service number: the length of a table indexed by them.

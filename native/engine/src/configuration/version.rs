@@ -212,18 +212,34 @@ fn settings(fnv: Fnv, settings: &Settings) -> Fnv {
         .octet(settings.conn_reuse_mode)
 }
 
-/// Digest of a whole configuration.
+/// Sum of the digests of all services: that of `before`, with what changed taken out and put in.
+pub(super) fn services(configuration: &Configuration, before: &Configuration) -> u64 {
+    let sloppy = |of: &Configuration| (of.settings().sloppy_tcp, of.settings().sloppy_sctp);
+    if sloppy(configuration) != sloppy(before) {
+        let all = configuration.services().map(|service| in_context(configuration, service));
+        return all.fold(0, u64::wrapping_add);
+    }
+    configuration.changes_since(before).fold(before.digest_of_services, |sum, (old, new)| {
+        let old = old.map_or(0, |service| in_context(before, service));
+        let new = new.map_or(0, |service| in_context(configuration, service));
+        sum.wrapping_sub(old).wrapping_add(new)
+    })
+}
+
+/// Digest of one service of `configuration`, whose settings may decide how sloppy it is.
+pub(super) fn in_context(configuration: &Configuration, service: &Service) -> u64 {
+    let sloppy = |protocol| configuration.is_sloppy(service, protocol);
+    Fnv::new()
+        .double(service.digest)
+        .flag(sloppy(Protocol::Tcp))
+        .flag(sloppy(Protocol::Sctp))
+        .finish()
+}
+
+/// Digest of a whole configuration whose services are summed up.
 pub(super) fn configuration(configuration: &Configuration) -> u64 {
-    let services = configuration.services().map(|service| {
-        let sloppy = |protocol| configuration.is_sloppy(service, protocol);
-        Fnv::new()
-            .double(service.digest)
-            .flag(sloppy(Protocol::Tcp))
-            .flag(sloppy(Protocol::Sctp))
-            .finish()
-    });
     settings(Fnv::new().octet(FORMAT), configuration.settings())
-        .double(services.fold(0, u64::wrapping_add))
+        .double(configuration.digest_of_services)
         .double(configuration.marks().iter().map(mark).fold(0, u64::wrapping_add))
         .finish()
 }

@@ -1,6 +1,5 @@
 //! What one engine counts and remembers for each service and each server.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::configuration::{Configuration, Server, Service, ServiceId};
@@ -51,11 +50,8 @@ impl Books {
     /// Makes room for everything `new` knows and carries scheduler state over from `old`, so that
     /// no packet ever finds its book missing.
     pub(crate) fn reconcile(&mut self, old: &Configuration, new: &Configuration) {
-        for service in new.services() {
-            // What a change did not touch is shared by both configurations, and its books are right.
-            if old.service_by_id(service.id).is_some_and(|old| Arc::ptr_eq(old, service)) {
-                continue;
-            }
+        // The books of what a change did not touch are right.
+        for service in new.changes_since(old).filter_map(|(_, service)| service) {
             let index = service.id.0 as usize;
             if self.services.len() <= index {
                 self.services.resize_with(index + 1, ServiceBook::default);

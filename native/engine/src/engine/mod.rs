@@ -3,7 +3,6 @@
 mod books;
 mod defence;
 mod estimation;
-mod families;
 mod fast_path;
 mod fragments;
 mod judge;
@@ -26,13 +25,12 @@ use wire::dissect::{Dissection, Fragment, Upper, dissect};
 use wire::ethernet::MacAddress;
 
 use crate::command::ServiceKey;
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, Families};
 use crate::connection::{ConnectionTable, Timeouts};
 use crate::counters::VerdictCounters;
 use crate::engine::books::Books;
 use crate::engine::defence::Defence;
 use crate::engine::estimation::Estimation;
-use crate::engine::families::Families;
 use crate::engine::fast_path::FastPath;
 use crate::engine::fragments::Fragments;
 use crate::engine::judge::Judge;
@@ -140,7 +138,7 @@ impl Engine {
         if configuration.settings().expire_nodest_conn && removed {
             self.purge = Some(0);
         }
-        self.families = Families::of(&configuration);
+        self.families = configuration.families();
         self.configuration = configuration;
         self.set_timeouts();
         self.arm_defence();

@@ -2,7 +2,10 @@
 
 use alloc::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::configuration::{Families, version};
 
 fn digest(commands: &[Command]) -> u64 {
     configured(commands).version().digest
@@ -151,4 +154,50 @@ fn global_sloppiness_counts_where_a_service_says_nothing() {
 fn it_is_the_same_on_every_machine_and_in_every_release() {
     // Directors compare digests: one that changes needs another format number.
     assert_eq!(alloc::format!("{:016x}", digest(&base())), "24283edeb9087dab");
+}
+
+/// One of many changes of a few services and servers, good or bad.
+fn any_change() -> impl Strategy<Value = Command> {
+    let keys = || prop::sample::select(vec![web(), tcp("192.0.2.81", 80), tcp("2001:db8::80", 80)]);
+    let servers = || prop::sample::select(vec!["10.0.0.1", "10.0.0.2", "2001:db8::1"]);
+    let tunnelled = |address| ServerSpec {
+        forwarding: ForwardingMethod::Tunnelling,
+        tunnel: None,
+        ..server(address)
+    };
+    prop_oneof![
+        keys().prop_map(add_service),
+        keys().prop_map(|service| Command::RemoveService { service }),
+        (keys(), servers()).prop_map(|(service, address)| add(service, address)),
+        (keys(), servers()).prop_map(move |(service, address)| {
+            Command::AddServer { service, server: tunnelled(address) }
+        }),
+        (keys(), servers()).prop_map(|(service, address)| remove(service, address)),
+        (keys(), servers(), 0..3_u32).prop_map(|(service, address, weight)| {
+            Command::SetWeight { service, server: key(address), weight }
+        }),
+        any::<bool>().prop_map(|sloppy| Command::Settings {
+            settings: SettingsPatch { sloppy_tcp: Some(sloppy), ..SettingsPatch::default() },
+        }),
+        Just(Command::Clear),
+    ]
+}
+
+proptest! {
+    /// What is derived from a change alone is what the whole would have given.
+    #[test]
+    fn what_follows_step_by_step_follows_from_the_whole(
+        changes in prop::collection::vec(any_change(), 0..60),
+    ) {
+        let mut now = Configuration::default();
+        for change in changes {
+            let Ok(next) = now.apply(core::slice::from_ref(&change)) else { continue };
+            now = next;
+        }
+        let all = now.services().map(|service| version::in_context(&now, service));
+        prop_assert_eq!(now.digest_of_services, all.fold(0, u64::wrapping_add));
+        let mut families = Families::default();
+        now.services().for_each(|service| families.enter(service));
+        prop_assert_eq!(now.families, families);
+    }
 }
