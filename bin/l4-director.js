@@ -13,7 +13,7 @@ const USAGE = `Usage: l4-director COMMAND
   check       say what is wrong with a configuration: --config FILE
   dump        write what a director counts as files of /proc/net/ip_vs: [--control PATH] FOLDER
   doctor      say whether a director can run here, and what is missing
-  build       build the native addon from source (needs cargo)
+  build       build the native addon and the ipvsadm command from source (needs cargo)
   --version   print the version
 `
 
@@ -57,12 +57,25 @@ function fastPath() {
   process.stdout.write(`${has ? 'ok      ' : 'optional'} ${text}\n`)
 }
 
+/** A director needs it for saved rules only; ldirectord and others take it from /sbin. */
+async function ipvsadm() {
+  try {
+    const { ipvsadmFile } = await import(new URL('dist/daemon/ipvsadm-file.js', root).href)
+    process.stdout.write(
+      `ok       command ipvsadm: ${ipvsadmFile()}; for ldirectord link /sbin/ipvsadm to it\n`,
+    )
+  } catch (error) {
+    process.stdout.write(`optional command ipvsadm, for saved rules: ${error.message}\n`)
+  }
+}
+
 async function doctor() {
   const isLinux = process.platform === 'linux'
   const loaded = await addon()
   const platform = finding(isLinux, `Linux (this is ${process.platform}); Director.offline() works without`)
   const permitted = platform && capabilities()
   if (platform) fastPath()
+  await ipvsadm()
   return loaded && permitted ? 0 : 1
 }
 

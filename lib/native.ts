@@ -26,15 +26,17 @@ export function packageVersion(): string {
   return String(require('../package.json').version)
 }
 
+/** Name of the package that has what is prebuilt for this platform. */
+export function platformPackage(): string {
+  return `l4-director-${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}`
+}
+
 /** The places to look in, in their order; `DIRECTOR_NATIVE_PATH` rules out all others. */
 function candidates(): string[] {
   const given = process.env['DIRECTOR_NATIVE_PATH']
   if (given) return [given]
   const built = BUILDS.map((path) => fileURLToPath(new URL(path, import.meta.url)))
-  return [
-    ...built,
-    `l4-director-${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}`,
-  ]
+  return [...built, platformPackage()]
 }
 
 function attempt(source: string): Loaded | string {

@@ -8,9 +8,9 @@
         {
           'action_name': 'cargo',
           'inputs': ['../Cargo.toml'],
-          'outputs': ['<(PRODUCT_DIR)/director.node'],
+          'outputs': ['<(PRODUCT_DIR)/director.node', '<(PRODUCT_DIR)/ipvsadm'],
           'action': ['node', '../scripts/cargo-addon.mjs', '<(PRODUCT_DIR)/director.node', '<(CONFIGURATION_NAME)'],
-          'message': 'Building the native addon with cargo',
+          'message': 'Building the native addon and ipvsadm with cargo',
         },
       ],
     },

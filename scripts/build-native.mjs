@@ -1,4 +1,4 @@
-// Builds the native addon from source: node-gyp drives cargo; cargo alone where node-gyp cannot work.
+// Builds the native addon, and the ipvsadm command beside it, from source: node-gyp drives cargo; cargo alone where node-gyp cannot work.
 // Usage: node scripts/build-native.mjs [--debug] [--force]
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -30,17 +30,13 @@ function buildWithNodeGyp(gyp, configuration) {
   })
 }
 
-/** Builds the addon unless it is newer than its sources. Answers with whether it built. */
+/** Builds addon and command unless they are newer than their sources. Answers with whether it built. */
 export function buildNative({ configuration = 'Release', force = false } = {}) {
-  const addon = join(root, 'native/build', configuration, 'director.node')
-  if (
-    !force &&
-    isFresh(
-      addon,
-      SOURCES.map((source) => join(root, source)),
-    )
-  )
-    return false
+  const folder = join(root, 'native/build', configuration)
+  const addon = join(folder, 'director.node')
+  const sources = SOURCES.map((source) => join(root, source))
+  const outputs = [addon, join(folder, 'ipvsadm')]
+  if (!force && outputs.every((output) => isFresh(output, sources))) return false
   requireTools(['cargo', 'cc'])
   const gyp = hasTool('make') && hasTool('python3') ? nodeGyp() : undefined
   if (gyp && existsSync(join(root, 'native/binding.gyp'))) buildWithNodeGyp(gyp, configuration)

@@ -40,19 +40,13 @@ function buildPeers() {
   run('cargo', ['build', '--quiet', '--release', '--locked', '--manifest-path', 'test/peers/Cargo.toml'])
 }
 
-/** The `ipvsadm` command; cargo itself knows whether it is fresh. */
-function buildCommand() {
-  run('cargo', ['build', '--quiet', '--release', '--locked', '--package', 'l4-director-ipvsadm'])
-}
-
-/** Checks tools, installs packages, builds the addon, dist/, the ipvsadm command and the lab's peers. */
+/** Checks tools, installs packages, builds the addon, the ipvsadm command, dist/ and the lab's peers. */
 export function setUp() {
   requireNode()
   requireTools(['cargo', 'cc', 'ip', 'npm', 'sysctl', 'tc', 'unshare'])
   installPackages()
-  if (buildNative()) say('native addon built')
+  if (buildNative()) say('native addon and ipvsadm built')
   buildDist()
-  buildCommand()
   buildPeers()
 }
 

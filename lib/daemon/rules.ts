@@ -1,13 +1,10 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { DirectorError } from '../errors.js'
 import type { OfflineDirector } from '../offline-director.js'
+import { ipvsadmFile } from './ipvsadm-file.js'
 
-/** Where the command is: beside the addon, or where cargo makes it. */
-const BUILDS = ['../../native/build/Release/ipvsadm', '../../target/release/ipvsadm']
 /** Problems of one file that are told at most. */
 const PROBLEMS_MAX = 20
 
@@ -63,7 +60,7 @@ async function withSocket<T>(director: OfflineDirector, use: (socket: string) =>
 function restore(socket: string, text: string): Promise<string | undefined> {
   const environment = { ...process.env, L4_DIRECTOR_CONTROL: socket }
   return new Promise((resolve, reject) => {
-    const child = spawn(ipvsadm(), ['-R'], { env: environment, stdio: ['pipe', 'ignore', 'pipe'] })
+    const child = spawn(ipvsadmFile(), ['-R'], { env: environment, stdio: ['pipe', 'ignore', 'pipe'] })
     let complaints = ''
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       complaints += chunk
@@ -78,15 +75,4 @@ function restore(socket: string, text: string): Promise<string | undefined> {
     child.stdin.on('error', () => undefined)
     child.stdin.end(text)
   })
-}
-
-/** Never that of the PATH: it could be the one of the kernel. */
-function ipvsadm(): string {
-  const built = BUILDS.map((path) => fileURLToPath(new URL(path, import.meta.url)))
-  const given = process.env['L4_DIRECTOR_IPVSADM']
-  const candidates = given ? [given] : built
-  const command = candidates.find((path) => existsSync(path))
-  if (command !== undefined) return command
-  const message = `saved rules need the package's own ipvsadm command, and there is no ${candidates.join(', nor ')}`
-  throw new DirectorError('ERR_DIRECTOR_NATIVE_NOT_FOUND', message)
 }

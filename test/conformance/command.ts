@@ -16,15 +16,24 @@ export interface Ended {
 export function ipvsadmBinary(): string {
   const given = process.env['L4_IPVSADM']
   if (given !== undefined) return given
-  const built = ['release', 'debug']
-    .map((profile) => fileURLToPath(new URL(`../../target/${profile}/ipvsadm`, import.meta.url)))
+  const built = ['native/build/Release', 'target/release', 'target/debug']
+    .map((folder) => fileURLToPath(new URL(`../../${folder}/ipvsadm`, import.meta.url)))
     .filter((path) => existsSync(path))
     .toSorted((left, right) => statSync(right).mtimeMs - statSync(left).mtimeMs)
   const [latest] = built
   if (latest === undefined) {
-    throw new Error('there is no ipvsadm command: cargo build --release -p l4-director-ipvsadm makes it')
+    throw new Error('there is no ipvsadm command: npm run build makes it')
   }
   return latest
+}
+
+/** Folders of shells that are open: gone when the process ends in the middle of a replay, too. */
+const folders = new Set<string>()
+process.once('exit', () => folders.forEach(remove))
+
+function remove(folder: string): void {
+  rmSync(folder, { recursive: true, force: true })
+  folders.delete(folder)
 }
 
 /** The `ipvsadm` command, talking to an offline director by its control socket. */
@@ -43,6 +52,7 @@ export class Shell {
   /** Opens a control socket on a director. */
   static async open(director: OfflineDirector): Promise<Shell> {
     const folder = mkdtempSync(join(tmpdir(), 'l4-conformance-'))
+    folders.add(folder)
     const socket = join(folder, 'control.sock')
     return new Shell(folder, socket, await director.serveControl(socket))
   }
@@ -68,7 +78,7 @@ export class Shell {
   /** Closes the socket. */
   async close(): Promise<void> {
     await this.#server.close()
-    rmSync(this.#folder, { recursive: true })
+    remove(this.#folder)
   }
 }
 

@@ -25,6 +25,10 @@ import type { TextRun, TextSequence } from './text.ts'
 
 const differencesShown = 5
 
+/** A signal that is not listened to ends the process without its last steps. */
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }
+for (const [name, number] of Object.entries(SIGNALS)) process.once(name, () => process.exit(128 + number))
+
 /** One replayed case: its differences, or why it cannot be replayed yet. */
 interface Outcome {
   readonly name: string
