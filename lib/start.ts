@@ -40,7 +40,7 @@ export async function startDirector<T extends Started>(
 
 function coreOptions(options: DirectorOptions, services: readonly Command[]): CoreStartOptions {
   const { interfaces, workers, spread, connections, ringFrames, fragmentOctets } = options
-  const { answerNeighbours, fastPath, promiscuous } = options
+  const { answerNeighbours, fastPath, busyPollMicroseconds, bypassQueue, promiscuous } = options
   const optional = {
     workers,
     spread,
@@ -49,6 +49,8 @@ function coreOptions(options: DirectorOptions, services: readonly Command[]): Co
     fragmentOctets,
     answerNeighbours,
     fastPath,
+    busyPollMicroseconds,
+    bypassQueue,
     promiscuous,
   }
   const given = Object.entries(optional).filter(([, value]) => value !== undefined)

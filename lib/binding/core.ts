@@ -69,6 +69,8 @@ export interface CoreStartOptions {
   readonly fragmentOctets?: number
   readonly answerNeighbours?: boolean
   readonly fastPath?: boolean
+  readonly busyPollMicroseconds?: number
+  readonly bypassQueue?: boolean
   readonly promiscuous?: boolean
   readonly services: readonly Command[]
 }

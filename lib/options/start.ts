@@ -71,6 +71,16 @@ export interface DirectorOptions extends CommonOptions {
    * that is permitted; `true` refuses to start where it is not, `false` never does it.
    */
   readonly fastPath?: boolean
+  /**
+   * How long a worker looks on at empty rings before it sleeps, after frames that came in quick
+   * succession: 0 to 1000 microseconds; 0 sleeps at once. Default: 50.
+   */
+  readonly busyPollMicroseconds?: number
+  /**
+   * Hand frames to drivers past the queueing disciplines (PACKET_QDISC_BYPASS): less work for each,
+   * but egress rules (tc) do not see them, and what a busy driver refuses is lost. Default: false.
+   */
+  readonly bypassQueue?: boolean
   /** Set the interfaces promiscuous. Default: false. */
   readonly promiscuous?: boolean
   /** Path of a control socket to open, with mode 0600, for as long as the director runs. Default: none. */
@@ -117,6 +127,8 @@ export const directorFields: Fields<DirectorOptions> = {
   fragmentOctets: integer(65_536, 1_073_741_824),
   answerNeighbours: flag,
   fastPath: flag,
+  busyPollMicroseconds: integer(0, 1000),
+  bypassQueue: flag,
   promiscuous: flag,
   control: text(1, 4096),
   signal: abortSignal,

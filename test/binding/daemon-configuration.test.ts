@@ -21,6 +21,8 @@ const good = {
   fragmentOctets: 100_000,
   answerNeighbours: false,
   fastPath: true,
+  busyPollMicroseconds: 100,
+  bypassQueue: true,
   promiscuous: false,
   sloppy: { tcp: true, sctp: false },
   settings: {

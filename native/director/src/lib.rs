@@ -45,6 +45,7 @@ mod exposure;
 mod fast_path;
 mod forget;
 pub mod hops;
+mod linger;
 pub mod live;
 mod merge;
 mod neighbours;

@@ -23,6 +23,7 @@ use crate::event::Event;
 use crate::events::EventSender;
 use crate::fast_path::FastFlows;
 use crate::hops::{HopTable, KnownWays};
+use crate::linger::Linger;
 use crate::pending::{Pending, PendingLimits, Whom};
 use crate::port::{Disposition, Offload, Outgoing, PacketPort};
 use crate::query::{Query, WorkerStatistics};
@@ -84,6 +85,8 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) fast_path: u32,
     /// Where to ask for the ways to clients.
     pub(crate) enquiry: Enquiry,
+    /// How long to look on at empty rings at most.
+    pub(crate) busy_poll: Duration,
 }
 
 /// One worker.
@@ -100,6 +103,7 @@ pub(crate) struct Worker<P: PacketPort> {
     outputs: Outputs,
     adoptions: Adoptions,
     fast: FastFlows,
+    linger: Linger,
     /// There may be more to do at once: no sleep before the next batch.
     more: bool,
 }
@@ -121,6 +125,7 @@ impl<P: PacketPort> Worker<P> {
             outputs: Outputs::with_capacity(256 * 1024, BATCH),
             adoptions: Adoptions::default(),
             fast: FastFlows::default(),
+            linger: Linger::new(parts.busy_poll),
             more: false,
         }
     }
@@ -141,6 +146,7 @@ impl<P: PacketPort> Worker<P> {
         }
         if !self.more {
             self.port.wait(self.idle_time())?;
+            self.linger.slept();
         }
         let now = self.clock.now();
         let handled = self.handle_batch(now)?;
@@ -148,7 +154,7 @@ impl<P: PacketPort> Worker<P> {
         let wishes = self.follow_fast_path(now);
         let events = self.send_events(now);
         // A ring that had frames is looked at again: cheaper than asking the kernel to wait for it.
-        self.more = handled > 0 || wishes || events == EVENTS;
+        self.more = self.linger.looks_on(handled, now) || handled > 0 || wishes || events == EVENTS;
         Ok(Flow::Continue)
     }
 

@@ -1,9 +1,10 @@
 //! What a live director is started with.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use afpacket::classifier::SocketAudience;
-use afpacket::{ClientHash, SocketOptions};
+use afpacket::{ClientHash, SenderOptions, SocketOptions};
 use engine::Limits;
 use engine::command::Command;
 use serde::Deserialize;
@@ -11,6 +12,9 @@ use serde::Deserialize;
 use crate::error::StartError;
 use crate::merge::{ENTRIES_PER_WORKER_MAX, WORKERS_MAX};
 use crate::port::AfPacketOptions;
+
+/// How long workers look on at empty rings where nothing else is said.
+const BUSY_POLL: Duration = Duration::from_micros(50);
 
 /// By what clients are spread over workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -55,6 +59,11 @@ pub struct StartOptions {
     pub answer_neighbours: bool,
     /// Let the kernel forward bulk connections: required, never, or by default where it permits.
     pub fast_path: Option<bool>,
+    /// How long a worker looks on at empty rings, after frames that came in quick succession, before
+    /// it sleeps; in microseconds, 0..=1000. Default 50.
+    pub busy_poll_microseconds: Option<u32>,
+    /// Hand frames to drivers past the queueing disciplines. Default no.
+    pub bypass_queue: bool,
     /// Take frames to other hardware addresses too. Default no.
     pub promiscuous: bool,
     /// The first commands, applied before [`super::Director::start`] returns.
@@ -73,6 +82,7 @@ impl StartOptions {
         let workers_max = u32::try_from(WORKERS_MAX).unwrap_or(u32::MAX);
         within("workers", self.workers, 1, workers_max)?;
         within("ringFrames", self.ring_frames, 1, 65_536)?;
+        within("busyPollMicroseconds", self.busy_poll_microseconds, 0, 1000)?;
         within("fragmentOctets", self.fragment_octets, 1 << 16, 1 << 30)?;
         let connections_max = ENTRIES_PER_WORKER_MAX.saturating_mul(self.workers());
         within("connections", self.connections, 1024, connections_max)
@@ -80,6 +90,10 @@ impl StartOptions {
 
     pub(super) fn workers(&self) -> u32 {
         self.workers.unwrap_or(1)
+    }
+
+    pub(super) fn busy_poll(&self) -> Duration {
+        self.busy_poll_microseconds.map_or(BUSY_POLL, |time| Duration::from_micros(time.into()))
     }
 
     /// Bounds of each worker's engine.
@@ -108,6 +122,7 @@ impl StartOptions {
                 other_hosts: self.promiscuous,
                 ..SocketAudience::default()
             },
+            sender: SenderOptions { bypass_queue: self.bypass_queue, ..SenderOptions::default() },
             ..AfPacketOptions::default()
         }
     }
@@ -152,6 +167,8 @@ mod tests {
         assert!(refused(|options| options.workers = Some(0)).starts_with("workers is 0"));
         assert!(refused(|options| options.workers = Some(65)).contains("1 to 64"));
         assert!(refused(|options| options.ring_frames = Some(0)).starts_with("ringFrames"));
+        let message = refused(|options| options.busy_poll_microseconds = Some(1001));
+        assert!(message.starts_with("busyPollMicroseconds is 1001"), "{message}");
         assert!(refused(|options| options.connections = Some(1)).starts_with("connections"));
         let message = refused(|options| options.fragment_octets = Some(1000));
         assert!(message.starts_with("fragmentOctets is 1000"), "{message}");

@@ -124,6 +124,7 @@ fn open_workers(
             stations: inlets::stations(options, links),
             fast_path: fast_path.map_or(0, |_| fast_path::share(options)),
             enquiry: enquiry.of(usize::try_from(number).unwrap_or(usize::MAX)),
+            busy_poll: options.busy_poll(),
         });
     }
     for link in links {

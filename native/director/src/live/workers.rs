@@ -186,6 +186,7 @@ mod tests {
             stations: Vec::new(),
             fast_path: 0,
             enquiry: crate::clients::enquiry(|| {}).0,
+            busy_poll: Duration::ZERO,
         };
         thread::spawn(move || work(3, parts)).join().expect("the fault is caught");
         events.poll_event()

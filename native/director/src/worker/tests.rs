@@ -31,6 +31,7 @@ fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
     let (sender, events) = channel(|| {});
     let (enquiry, questions) = clients::enquiry(|| {});
     let worker = Worker::new(WorkerParts {
+        busy_poll: Duration::ZERO,
         port,
         limits: Limits { connections: 4096, events: 64, ..Limits::default() },
         seed: 1,
