@@ -65,10 +65,20 @@ compare('error codes', codes, codeRows)
 
 const commandText = read('lib/command.ts')
 const commands = all(commandText.slice(commandText.indexOf('export type Command =')), /type: '([a-z-]+)'/g)
-const commandRows = all(api.slice(api.indexOf('## Commands')), /^\| (`[^|]+`) \|/gm).flatMap((row) =>
+const commandRows = all(between(api, '## Commands', '\n## '), /^\| (`[^|]+`) \|/gm).flatMap((row) =>
   all(row, /`([a-z-]+)`/g),
 )
 compare('commands', commands, commandRows)
+
+const index = read('lib/index.ts')
+const exported = (kind) =>
+  all(index, new RegExp(`^export ${kind}\\{([^}]*)\\}`, 'gm')).flatMap((names) => all(names, /(\w+)/g))
+const typeRows = all(api.slice(api.indexOf('## Types')), /^\| (`[^|]+`) \|/gm).flatMap((row) =>
+  all(row, /`(\w+)`/g),
+)
+compare('exported types', exported('type '), typeRows)
+for (const name of exported(''))
+  if (!new RegExp(`(\`|# )${name}\\b`).test(api)) problems.push(`docs/api.md: ${name} is not named`)
 
 /** Tells which fields a document does not name anywhere. */
 function named(document, text, file, ...types) {
