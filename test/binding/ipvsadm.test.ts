@@ -1,3 +1,4 @@
+import { lookupService } from 'node:dns/promises'
 import test from 'ava'
 import { Director, type OfflineDirector } from '../../lib/index.ts'
 import { type Ended, Shell } from '../conformance/command.ts'
@@ -98,6 +99,33 @@ test('a full save restores thresholds and the order of servers, so that hashing 
   t.is(saved, rules)
   const [second] = await digest([['ipvsadm -R', saved]])
   t.is(second, first)
+})
+
+test('names are read, and shown without -n, as the resolver has them', async (t) => {
+  const { hostname, service } = await lookupService('127.0.0.1', 80)
+  const ended = await session(
+    [
+      'ipvsadm -A -t localhost:http -s rr',
+      'ipvsadm -a -t 127.0.0.1:80 -r localhost',
+      'ipvsadm -L',
+      'ipvsadm -S',
+      'ipvsadm -L -n',
+      'ipvsadm -A -t no-such-host.invalid:80',
+      'ipvsadm -A -t 127.0.0.1:no-such-service',
+    ],
+    (director) => director.set({ strictAddresses: false }),
+  )
+  t.deepEqual(ended.slice(0, 2), [silent, silent])
+  t.true(ended[2]?.stdout.includes(`TCP  ${hostname}:${service} rr\n  -> ${hostname}:${service} `))
+  t.is(ended[3]?.stdout.split('\n')[0], `-A -t ${hostname}:${service} -s rr`)
+  t.true(ended[4]?.stdout.includes('TCP  127.0.0.1:80 rr\n  -> 127.0.0.1:80 '))
+  t.deepEqual(
+    ended.slice(5).map(({ rc, stderr }) => [rc, stderr]),
+    [
+      [2, 'illegal virtual server address[:port] specified\n'],
+      [2, 'illegal virtual server address[:port] specified\n'],
+    ],
+  )
 })
 
 test('--json: an object a line, in the order of the listing', async (t) => {

@@ -62,7 +62,8 @@ export class Shell {
     const [program = '', ...args] = words(line)
     const child = spawn(this.#binary, args, {
       argv0: program,
-      env: { LANG: 'C', L4_DIRECTOR_CONTROL: this.#socket },
+      // A name server that does not answer costs a listing of names a second for each.
+      env: { LANG: 'C', L4_DIRECTOR_CONTROL: this.#socket, RES_OPTIONS: 'timeout:1 attempts:1' },
     })
     const text = { stdout: '', stderr: '' }
     for (const stream of ['stdout', 'stderr'] as const) {

@@ -1,9 +1,11 @@
 //! Names of hosts and of services.
 //!
-//! Forward the system's resolver is asked. Back only `/etc/hosts` is: a listing must not wait for a
-//! name server.
+//! Hosts are asked for at the system's resolver, both ways, as ipvsadm does; ports are looked up in
+//! `/etc/services`.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::read_to_string;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
 
@@ -39,45 +41,50 @@ fn protocol_name(protocol: u8) -> Option<&'static str> {
     }
 }
 
+/// The name that the resolver has for an address.
+fn host_name(address: IpAddr) -> Option<String> {
+    dns_lookup::lookup_addr(&address).ok()
+}
+
 /// Names for addresses and ports.
-#[derive(Debug, Default)]
 pub struct Names {
-    hosts: HashMap<IpAddr, String>,
+    resolve: fn(IpAddr) -> Option<String>,
+    /// Asked for once, however often a listing has it.
+    hosts: RefCell<HashMap<IpAddr, Option<String>>>,
     services: HashMap<(u16, String), String>,
 }
 
+impl fmt::Debug for Names {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
 impl Names {
-    /// Those of this host's files.
+    /// Those of this host's resolver and files.
     #[must_use]
     pub fn of_host() -> Self {
-        let read = |path| read_to_string(path).unwrap_or_default();
-        Self::of_files(&read("/etc/hosts"), &read("/etc/services"))
+        Self::new(host_name, &read_to_string("/etc/services").unwrap_or_default())
     }
 
-    /// Those of a hosts file and a services file.
+    /// Those of a resolver and a services file.
     #[must_use]
-    pub fn of_files(hosts: &str, services_file: &str) -> Self {
-        let mut names = Self::default();
-        for words in lines(hosts) {
-            if let [address, name, ..] = words.as_slice()
-                && let Ok(address) = address.parse()
-            {
-                names.hosts.entry(address).or_insert_with(|| (*name).to_owned());
-            }
-        }
+    pub fn new(resolve: fn(IpAddr) -> Option<String>, services_file: &str) -> Self {
+        let mut named = HashMap::new();
         for ((port, protocol), service) in services(services_file) {
             if let Some(name) = service.first() {
                 let key = (port, protocol.to_owned());
-                names.services.entry(key).or_insert_with(|| (*name).to_owned());
+                named.entry(key).or_insert_with(|| (*name).to_owned());
             }
         }
-        names
+        Self { resolve, hosts: RefCell::default(), services: named }
     }
 
     /// The name of a host.
     #[must_use]
-    pub fn host(&self, address: IpAddr) -> Option<&str> {
-        self.hosts.get(&address).map(String::as_str)
+    pub fn host(&self, address: IpAddr) -> Option<String> {
+        let mut hosts = self.hosts.borrow_mut();
+        hosts.entry(address).or_insert_with(|| (self.resolve)(address)).clone()
     }
 
     /// The name of a port.

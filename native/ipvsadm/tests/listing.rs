@@ -1,5 +1,8 @@
 //! Listings, to the trailing blank.
 
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ipvsadm::listing::{self, Columns, Layout, Naming, order};
 use ipvsadm::names::Names;
 use ipvsadm::table::{Connection, Server, Service};
@@ -250,16 +253,26 @@ fn connections_stand_in_their_columns() {
 }
 
 #[test]
-fn names_come_from_the_hosts_files() {
-    let names = Names::of_files(
-        "# hosts\n127.0.0.1 localhost loopback\n192.0.2.1 a-name-that-is-longer-than-the-column # and this\nword\n",
-        "http 80/tcp www\ndomain 53/udp\nbad line\nworse x/tcp\n",
-    );
+fn names_come_from_the_resolver_and_the_services_file() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let resolve = |address: IpAddr| {
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        match address.to_string().as_str() {
+            "127.0.0.1" => Some("localhost".to_owned()),
+            "192.0.2.1" => Some("a-name-that-is-longer-than-the-column".to_owned()),
+            _ => None,
+        }
+    };
+    let services =
+        "# ports\nhttp 80/tcp www # and this\ndomain 53/udp\nbad line\nworse x/tcp\nword\n";
+    let names = Names::new(resolve, services);
     let naming = Naming::named(names);
     let ip = |text: &str| text.parse().expect("an address");
     assert_eq!(naming.endpoint(ip("127.0.0.1"), 80, 6), "localhost:http");
     assert_eq!(naming.endpoint(ip("127.0.0.1"), 80, 17), "localhost:80");
     assert_eq!(naming.endpoint(ip("2001:db8::1"), 53, 17), "[2001:db8::1]:domain");
+    assert_eq!(naming.endpoint(ip("2001:db8::1"), 54, 17), "[2001:db8::1]:54");
+    assert_eq!(ASKED.load(Ordering::Relaxed), 2, "each address is asked for once");
     let layout = Layout { columns: Columns::Plain, exact: false, naming };
     let servers = json!([server("192.0.2.1", json!({}))]);
     assert_eq!(

@@ -32,7 +32,7 @@ impl Naming {
     #[must_use]
     pub fn endpoint(&self, address: IpAddr, port: u16, protocol: u8) -> String {
         let Some(names) = &self.names else { return SocketAddr::new(address, port).to_string() };
-        let host = names.host(address).map_or_else(|| address.to_string(), str::to_owned);
+        let host = names.host(address).unwrap_or_else(|| address.to_string());
         let port = names.service(port, protocol).map_or_else(|| port.to_string(), str::to_owned);
         if address.is_ipv6() { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
