@@ -1,27 +1,8 @@
 import { lookupService } from 'node:dns/promises'
 import test from 'ava'
 import { Director, type OfflineDirector } from '../../lib/index.ts'
-import { type Ended, Shell } from '../conformance/command.ts'
-
-/** Runs command lines on a fresh director; a pair is a line and its input. */
-async function session(
-  lines: readonly (string | readonly [string, string])[],
-  prepare: (director: OfflineDirector) => void = () => undefined,
-): Promise<Ended[]> {
-  const director = Director.offline({ connections: 1024 })
-  prepare(director)
-  const shell = await Shell.open(director)
-  try {
-    const ended: Ended[] = []
-    for (const line of lines)
-      ended.push(await (typeof line === 'string' ? shell.run(line) : shell.run(...line)))
-    return ended
-  } finally {
-    await shell.close()
-  }
-}
-
-const silent: Ended = { rc: 0, stdout: '', stderr: '' }
+import { Shell } from '../conformance/command.ts'
+import { session, silent } from './ipvsadm-session.ts'
 
 test('PyBal: a removal that fails is told, the lines behind it are carried out', async (t) => {
   const [restored, saved] = await session([

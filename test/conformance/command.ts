@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -57,14 +57,19 @@ export class Shell {
     return new Shell(folder, socket, await director.serveControl(socket))
   }
 
-  /** Runs one recorded command line. */
-  run(line: string, stdin = ''): Promise<Ended> {
+  /** Starts a command line. */
+  start(line: string): ChildProcessWithoutNullStreams {
     const [program = '', ...args] = words(line)
-    const child = spawn(this.#binary, args, {
+    return spawn(this.#binary, args, {
       argv0: program,
       // A name server that does not answer costs a listing of names a second for each.
       env: { LANG: 'C', L4_DIRECTOR_CONTROL: this.#socket, RES_OPTIONS: 'timeout:1 attempts:1' },
     })
+  }
+
+  /** Runs one recorded command line. */
+  run(line: string, stdin = ''): Promise<Ended> {
+    const child = this.start(line)
     const text = { stdout: '', stderr: '' }
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].setEncoding('utf8').on('data', (chunk: string) => (text[stream] += chunk))
