@@ -16,6 +16,7 @@ const checks = {
   oxlint: [...bin('oxlint/bin/oxlint'), '--deny-warnings'],
   prettier: [...bin('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.'],
   no_std: script('no-std.mjs'),
+  instructions: script('instructions.mjs'),
   'house rules': script('house-rules.mjs'),
   documents: [process.execPath, join(root, 'docs', 'check-facts.mjs')],
   'package and publint': script('package.mjs'),
