@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import type { ExecutionContext } from 'ava'
@@ -31,6 +31,11 @@ export class DaemonHost {
     return new DaemonHost(namespace, folder)
   }
 
+  /** A file beside the configuration. */
+  beside(name: string): string {
+    return join(dirname(this.config), name)
+  }
+
   /** Writes the configuration file. */
   write(services: readonly ServiceOptions[], more: object = {}): void {
     const file = { interfaces: [hostInterface], control: this.control, connections: 4096, services, ...more }
@@ -38,13 +43,14 @@ export class DaemonHost {
   }
 
   /** Starts a daemon. */
-  run(name: string): LabProcess {
-    return this.#namespace.start(name, [process.execPath, command, 'run', '--config', this.config])
+  run(name: string, environment?: NodeJS.ProcessEnv): LabProcess {
+    const words = [process.execPath, command, 'run', '--config', this.config]
+    return this.#namespace.start(name, words, environment)
   }
 
   /** Starts a daemon; resolves when it forwards. */
-  async started(): Promise<LabProcess> {
-    const daemon = this.run('daemon')
+  async started(environment?: NodeJS.ProcessEnv): Promise<LabProcess> {
+    const daemon = this.run('daemon', environment)
     await daemon.message('started')
     return daemon
   }

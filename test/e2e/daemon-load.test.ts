@@ -47,9 +47,9 @@ async function busy(t: ExecutionContext): Promise<{ stage: Stage; group: Running
 }
 
 /** Waits until every connection has exchanged something more. */
-async function exchanged(clients: LabProcess): Promise<void> {
+async function exchanged(clients: LabProcess, count = connections): Promise<void> {
   const before = Number((await clients.waitFor('its state', ({ event }) => event === 'state'))['records'])
-  await clients.waitFor('records', ({ records }) => Number(records) >= before + 2 * connections)
+  await clients.waitFor('records', ({ records }) => Number(records) >= before + 2 * count)
 }
 
 async function expectWhole(t: ExecutionContext, clients: LabProcess): Promise<void> {
@@ -94,4 +94,45 @@ test('a reload that changes one service of fifty leaves the others their connect
   t.is((await client.snapshot()).configuration.services[7]?.servers.at(-1)?.weight, 5)
   await exchanged(clients)
   await expectWhole(t, clients)
+})
+
+/** A daemon with five connections, and their clients. */
+async function occupied(
+  stage: Stage,
+  host: DaemonHost,
+  deadlineSeconds: number,
+): Promise<{ daemon: LabProcess; clients: LabProcess }> {
+  host.write(fifty(), { drain: { deadlineSeconds } })
+  const daemon = await host.started()
+  stage.t.teardown(() => daemon.kill())
+  const clients = stage.client('tcp-long', { connections: 5, intervalMs: 100, payloadBytes: 64 })
+  await clients.message('connected', 60_000)
+  return { daemon, clients }
+}
+
+test('a drain waits for connections; it ends with them, with its deadline, or with a second signal', async (t) => {
+  const stage = await Stage.build(t, { directors: 1 }, {})
+  const host = DaemonHost.open(t, stage.lab.director(1))
+  await stage.lab.router.announce(1)
+  await stage.serve('tcp-server')
+
+  const first = await occupied(stage, host, 3600)
+  void first.daemon.kill('SIGTERM')
+  await first.daemon.message('stopping')
+  await exchanged(first.clients, 5)
+  t.is(first.daemon.latest('drained'), undefined)
+  await finish(first.clients)
+  t.is((await first.daemon.exited).status, 0)
+  t.like(first.daemon.latest('drained'), { activeConnections: 0 })
+
+  const second = await occupied(stage, host, 3600)
+  void second.daemon.kill('SIGTERM')
+  await second.daemon.message('stopping')
+  t.is((await second.daemon.kill('SIGTERM')).status, 0)
+  t.like(second.daemon.latest('drained'), { activeConnections: 5 })
+  await second.clients.kill()
+
+  const third = await occupied(stage, host, 1)
+  t.is((await third.daemon.kill('SIGTERM')).status, 0)
+  t.like(third.daemon.latest('drained'), { activeConnections: 5 })
 })
