@@ -19,6 +19,8 @@ export type PeerProgram =
   | 'sctp-server'
   | 'sctp-client'
   | 'decapsulator'
+  | 'udp-flood'
+  | 'forward'
 
 const built = fileURLToPath(new URL('../../target/release/peers', import.meta.url))
 

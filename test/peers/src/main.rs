@@ -8,6 +8,7 @@ mod cause;
 mod control;
 mod drive;
 mod events;
+mod frames;
 mod open_files;
 mod options;
 mod orders;
@@ -27,7 +28,8 @@ use events::emit;
 use options::Options;
 
 const PROGRAMS: &str = "tcp-server, tcp-long, tcp-short, sctp-server, sctp-client, \
-                        bulk-server, bulk-client, udp-echo, udp-client, decapsulator";
+                        bulk-server, bulk-client, udp-echo, udp-client, decapsulator, \
+                        udp-flood, forward";
 
 /// What a program's run says about the traffic it saw: the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,8 @@ async fn dispatch(program: &str, options: Options) -> Result<Outcome, ProgramErr
         "udp-echo" => udp::echo::run(options).await,
         "udp-client" => udp::client::run(options).await,
         "decapsulator" => tunnel::server::run(options).await,
+        "udp-flood" => frames::flood::run(options),
+        "forward" => match frames::forward::run(options)? {},
         other => Err(format!("unknown program {other:?}; one of: {PROGRAMS}").into()),
     }
 }

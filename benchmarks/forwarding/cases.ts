@@ -1,0 +1,138 @@
+// What is measured, and the figures each case has.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { lossFree, overload } from './limits.ts'
+import { busySeconds, processSeconds, type Meter } from './measure.ts'
+import { ports, type Site } from './network.ts'
+import type { Contender, RivalName, Surroundings, Traffic } from './rivals.ts'
+
+/** Something that is compared. */
+export interface Figure {
+  readonly title: string
+  readonly unit: string
+  readonly better: 'more' | 'less'
+}
+
+/** One contender's turn. */
+export interface Turn {
+  readonly meter: Meter
+  readonly site: Site
+  readonly contender: Contender
+  readonly surroundings: Surroundings
+  readonly seconds: number
+}
+
+/** One kind of traffic. */
+export interface Case {
+  readonly title: string
+  readonly traffic: Traffic
+  /** The only contenders it makes sense for; all when absent. */
+  readonly only?: readonly RivalName[]
+  readonly figures: Readonly<Record<string, Figure>>
+  /** Done once for each contender before the first round. */
+  readonly warmUp?: (turn: Turn) => Promise<unknown>
+  readonly run: (turn: Turn) => Promise<Readonly<Record<string, number>>>
+}
+
+const packetRate: Figure = { title: 'datagrams', unit: '1/s', better: 'more' }
+const packetCost: Figure = { title: 'processor time a datagram', unit: 'µs', better: 'less' }
+
+function smallPackets(title: string, flows: number): Case {
+  return {
+    title: `UDP, frames of 60 octets, ${title}`,
+    traffic: 'packets',
+    figures: { rate: packetRate, cost: packetCost },
+    warmUp: ({ meter, site }) => meter.flood(site, { flows, count: Math.ceil(flows * 1.05), seconds: 20 }),
+    run: async ({ meter, site, seconds }) => {
+      const { arrived, seconds: took, busySeconds: busy } = await meter.flood(site, { flows, seconds })
+      return { rate: arrived / took, cost: (busy / arrived) * 1e6 }
+    },
+  }
+}
+
+function bulk(title: string, streams: number): Case {
+  return {
+    title: `bulk TCP, ${title}`,
+    traffic: 'connections',
+    figures: {
+      rate: { title: 'octets that arrived', unit: 'Gbit/s', better: 'more' },
+      cost: { title: 'processor time', unit: 's/GB', better: 'less' },
+    },
+    run: async ({ meter, seconds }) => {
+      const busy = busySeconds()
+      const summary = await meter.client('bulk-client', ports.bulk, { seconds, streams })
+      const used = busySeconds() - busy
+      return { rate: Number(summary['bitsPerSecond']) / 1e9, cost: used / (Number(summary['bytes']) / 1e9) }
+    },
+  }
+}
+
+const newConnections: Case = {
+  title: 'new TCP connections: open, ask, close',
+  traffic: 'connections',
+  figures: {
+    rate: { title: 'connections', unit: '1/s', better: 'more' },
+    cost: { title: 'processor time a connection', unit: 'µs', better: 'less' },
+  },
+  run: async ({ meter, seconds }) => {
+    const busy = busySeconds()
+    const options = { maxSeconds: seconds, concurrency: 64 }
+    const rate = Number((await meter.client('tcp-short', ports.requests, options))['perSecond'])
+    return { rate, cost: ((busySeconds() - busy) / (rate * seconds)) * 1e6 }
+  },
+}
+
+/** Requests on kept connections, beside whatever `load` sends. */
+function requests(
+  title: string,
+  connections: number,
+  intervalMs: number,
+  load?: (turn: Turn) => Promise<unknown>,
+): Case {
+  return {
+    title: `requests on kept connections, ${title}`,
+    traffic: 'connections',
+    figures: {
+      p50: { title: 'answered, half of them', unit: 'ms', better: 'less' },
+      p99: { title: 'answered, 99 of 100', unit: 'ms', better: 'less' },
+    },
+    run: async (turn) => {
+      const options = { connections, intervalMs, payloadBytes: 64, maxSeconds: turn.seconds }
+      const asked = turn.meter.client('tcp-long', ports.requests, options)
+      const [summary] = await Promise.all([asked, load?.(turn)])
+      return { p50: Number(summary['p50Ms']), p99: Number(summary['p99Ms']) }
+    },
+  }
+}
+
+const idle: Case = {
+  title: 'nothing to do',
+  traffic: 'connections',
+  only: ['director'],
+  figures: { share: { title: 'of a processor', unit: '%', better: 'less' } },
+  run: async ({ contender: { pid = 0 }, seconds }) => {
+    const before = processSeconds(pid)
+    await sleep(seconds * 1000)
+    return { share: ((processSeconds(pid) - before) / seconds) * 100 }
+  },
+}
+
+/** All cases, in the order they run. */
+export const cases: Readonly<Record<string, Case>> = {
+  'udp-1': smallPackets('1 flow', 1),
+  'udp-1k': smallPackets('1,000 flows', 1000),
+  'udp-10k': smallPackets('10,000 flows', 10_000),
+  'udp-1m': smallPackets('1,000,000 flows', 1_000_000),
+  'bulk-1': bulk('1 stream', 1),
+  'bulk-4': bulk('4 streams', 4),
+  connections: newConnections,
+  'requests-idle': requests('one at a time, 50 a second', 1, 20),
+  'requests-10k': requests('about 10,000 packets a second', 50, 10),
+  'requests-loaded': requests('beside a bulk stream', 1, 5, ({ meter, seconds }) =>
+    meter.client('bulk-client', ports.bulk, { seconds }),
+  ),
+  'loss-free': lossFree,
+  overload,
+  idle,
+}

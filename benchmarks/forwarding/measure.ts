@@ -1,0 +1,144 @@
+// What a turn measures with: traffic through the network, arrivals at the server, busy processors.
+
+import { readFileSync } from 'node:fs'
+
+import { startPeer, startServer, type PeerOptions, type PeerProgram } from '../../test/lab/peers.ts'
+import type { LabProcess, Message } from '../../test/lab/lab-process.ts'
+import { ports, sources, virtualAddress, type Network, type Site } from './network.ts'
+
+/** How a flood of small datagrams looks. */
+export interface Flood {
+  readonly flows: number
+  /** Longest time, in seconds. */
+  readonly seconds: number
+  /** Datagrams a second; as many as possible when absent. */
+  readonly rate?: number
+  /** Datagrams to end after. */
+  readonly count?: number
+}
+
+/** What became of a flood. */
+export interface Flooded {
+  readonly sent: number
+  readonly arrived: number
+  readonly seconds: number
+  /** Processor seconds that the whole machine was busy meanwhile. */
+  readonly busySeconds: number
+}
+
+/**
+ * Processor seconds this machine has been busy: user, system, interrupts, everything but idle, since
+ * it started. All of it counts, the programs that send and receive included: they are the same for
+ * every contender.
+ */
+export function busySeconds(stat: string = readFileSync('/proc/stat', 'utf8')): number {
+  const [user, nice, system, , , interrupt, softInterrupt] = stat.split(/\s+/u).slice(1, 8).map(Number)
+  const ticks = [user, nice, system, interrupt, softInterrupt].reduce<number>((sum, one = 0) => sum + one, 0)
+  return ticks / 100
+}
+
+/** Processor seconds a process has used. */
+export function processSeconds(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const [user, system] = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number)
+  return ((user ?? 0) + (system ?? 0)) / 100
+}
+
+/** The client and the server of a run, and what the server counts. */
+export class Meter {
+  readonly network: Network
+  readonly #nft: string
+  readonly #servers: readonly LabProcess[]
+
+  private constructor(network: Network, nft: string, servers: readonly LabProcess[]) {
+    this.network = network
+    this.#nft = nft
+    this.#servers = servers
+  }
+
+  /** Starts the server's programs; datagrams are counted and dropped where they enter the server. */
+  static async start(network: Network, nft: string, sites: readonly Site[]): Promise<Meter> {
+    const devices = sites.map((site) => `"${site.serverInterface}"`).join(', ')
+    const match = `udp dport ${ports.datagrams} counter name datagrams drop`
+    await network.server.run(
+      nft,
+      `table netdev arrivals {
+         counter datagrams { }
+         chain ingress { type filter hook ingress devices = { ${devices} } priority 0; ${match}; }
+       }`,
+    )
+    // Port 80 of every address of the server: the virtual one and those proxies connect to.
+    const listen = (port: number): object => ({ listen: `0.0.0.0:${port}` })
+    const servers = [
+      await startServer(network.server, 'tcp-server', listen(ports.requests) as PeerOptions, 'server1'),
+      await startServer(network.server, 'bulk-server', listen(ports.bulk) as PeerOptions, 'server1'),
+    ]
+    return new Meter(network, nft, servers)
+  }
+
+  /** Ends the server's programs. */
+  async close(): Promise<void> {
+    for (const server of this.#servers) await server.kill('SIGTERM')
+  }
+
+  /** Datagrams that have entered the server so far. */
+  async arrived(): Promise<number> {
+    const listing = await this.network.server.run(this.#nft, 'list counter netdev arrivals datagrams')
+    const [, packets] = /packets (\d+)/u.exec(listing) ?? []
+    if (packets === undefined) throw new Error(`nft does not tell what it counted: ${listing}`)
+    return Number(packets)
+  }
+
+  /** Sends small datagrams to a site and counts those that come out behind it. */
+  async flood(site: Site, flood: Flood): Promise<Flooded> {
+    const before = await this.arrived()
+    const busy = busySeconds()
+    const { sent, seconds } = await this.startFlood(site, flood)()
+    const used = busySeconds() - busy
+    const arrived = (await this.#settled()) - before
+    return { sent, arrived, seconds, busySeconds: used }
+  }
+
+  /** Starts a flood; the result waits for its end. */
+  startFlood(site: Site, flood: Flood): () => Promise<{ readonly sent: number; readonly seconds: number }> {
+    const options = {
+      interface: site.clientInterface,
+      toMac: site.frontMac,
+      connect: `${virtualAddress}:${ports.datagrams}`,
+      source: sources,
+      ...flood,
+    }
+    const child = startPeer(this.network.client, 'udp-flood', options)
+    return async () => {
+      const summary = await summaryOf(child)
+      return { sent: Number(summary['sent']), seconds: Number(summary['seconds']) }
+    }
+  }
+
+  /** Runs a client program to its end and answers with its summary. */
+  client(program: PeerProgram, port: number, options: PeerOptions): Promise<Message> {
+    const connect = `${virtualAddress}:${port}`
+    const source = sources.slice(0, 8)
+    return summaryOf(startPeer(this.network.client, program, { connect, source, ...options }))
+  }
+
+  async #settled(): Promise<number> {
+    let [last, now] = [Number.NaN, await this.arrived()]
+    while (now !== last) [last, now] = [now, await this.arrived()]
+    return now
+  }
+}
+
+async function summaryOf(child: LabProcess): Promise<Message> {
+  const { status } = await child.exited
+  const summary = child.latest('summary')
+  if (summary === undefined || status !== 0) {
+    const said = JSON.stringify(summary ?? child.latest('error'))
+    throw new Error(`${child.name} ended with ${status}: ${said} ${child.complaints}`)
+  }
+  return summary
+}

@@ -1,0 +1,36 @@
+// Figures of a run, by case, contender and round.
+
+/** Ratios round by round: the first over the second, as far as both go. */
+export function ratiosOf(over: readonly number[], under: readonly number[]): number[] {
+  return over.slice(0, under.length).map((value, round) => value / (under[round] ?? Number.NaN))
+}
+
+/** What was measured: figures are named `case.figure`. */
+export class Results {
+  readonly #figures = new Map<string, Map<string, number[]>>()
+
+  /** Adds one contender's figures of one round. */
+  add(caseName: string, rival: string, figures: Readonly<Record<string, number>>): void {
+    for (const [name, value] of Object.entries(figures)) {
+      if (Number.isNaN(value)) continue
+      const key = `${caseName}.${name}`
+      const rivals = this.#figures.get(key) ?? new Map<string, number[]>()
+      this.#figures.set(key, rivals.set(rival, [...(rivals.get(rival) ?? []), value]))
+    }
+  }
+
+  /** What a contender's rounds had for a figure; empty when it was not measured. */
+  rounds(figure: string, rival: string): readonly number[] {
+    return this.#figures.get(figure)?.get(rival) ?? []
+  }
+
+  /** Names of the figures that were measured. */
+  get figures(): readonly string[] {
+    return [...this.#figures.keys()]
+  }
+
+  /** Contenders that have a figure. */
+  rivals(figure: string): readonly string[] {
+    return [...(this.#figures.get(figure)?.keys() ?? [])]
+  }
+}

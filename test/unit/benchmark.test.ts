@@ -1,0 +1,107 @@
+import test from 'ava'
+
+import { check, contract } from '../../benchmarks/contract.ts'
+import { cases } from '../../benchmarks/forwarding/cases.ts'
+import { bisect } from '../../benchmarks/forwarding/limits.ts'
+import { busySeconds } from '../../benchmarks/forwarding/measure.ts'
+import { groupsOf, picture } from '../../benchmarks/forwarding/picture.ts'
+import { json, markdown } from '../../benchmarks/forwarding/report.ts'
+import { Results } from '../../benchmarks/forwarding/results.ts'
+import { rivals } from '../../benchmarks/forwarding/rivals.ts'
+
+const run = { rounds: 3, seconds: 1, absent: new Map([['ipvs', 'no ipvsadm']]) }
+
+/** Three rounds: over the kernel 0.5, 1.0, 0.9; over DNAT 2 each time. */
+function measured(): Results {
+  const results = new Results()
+  const rounds = [
+    { director: 50, kernel: 100, dnat: 25 },
+    { director: 80, kernel: 80, dnat: 40 },
+    { director: 90, kernel: 100, dnat: 45 },
+  ]
+  for (const round of rounds) {
+    for (const [rival, rate] of Object.entries(round)) results.add('udp-10k', rival, { rate })
+  }
+  return results
+}
+
+test('a promise is held against the median of the ratios round by round', (t) => {
+  const promises = [
+    { figure: 'udp-10k.rate', over: { rival: 'kernel' }, atLeast: 0.9 },
+    { figure: 'udp-10k.rate', over: { rival: 'kernel' }, atLeast: 0.91 },
+    { figure: 'udp-10k.rate', over: { rival: 'dnat' }, atMost: 1.9 },
+    { figure: 'udp-10k.rate', atLeast: 80 },
+    { figure: 'udp-10k.rate', over: { rival: 'haproxy' }, atLeast: 9 },
+  ]
+  const checked = check(measured(), promises)
+  t.deepEqual(
+    checked.map(({ seen, isKept }) => [seen, isKept]),
+    [
+      [0.9, true],
+      [0.9, false],
+      [2, false],
+      [80, true],
+      [undefined, true],
+    ],
+  )
+  t.is(checked[1]?.name, 'udp-10k.rate over kernel')
+  t.is(checked[2]?.bound, 'at most 1.9')
+})
+
+test('the contract names figures and contenders that exist', (t) => {
+  for (const { figure, over, atLeast, atMost } of contract) {
+    const names = [figure, over !== undefined && 'figure' in over ? over.figure : figure]
+    for (const name of names) {
+      const [caseName = '', figureName = ''] = name.split('.')
+      t.truthy(cases[caseName]?.figures[figureName], name)
+    }
+    if (over !== undefined && 'rival' in over) t.true(over.rival in rivals, over.rival)
+    t.is([atLeast, atMost].filter((bound) => bound !== undefined).length, 1, figure)
+  }
+})
+
+test('the report has medians, spreads, what is missing, and the contract', (t) => {
+  const text = markdown(measured(), run)
+  t.true(text.includes('| kernel forwarding | 100 (80.00 to 100) | 0.90 (0.50 to 1.00) |'), text)
+  t.true(text.includes('not there: kernel IPVS: no ipvsadm'))
+  t.true(text.includes('| udp-10k.rate over kernel | at least 0.85 | 0.90 | kept |'))
+  const { figures, contract: held } = JSON.parse(json(measured(), run)) as Record<string, object[]>
+  t.is(figures?.length, 1)
+  t.deepEqual(
+    held?.find((one) => 'name' in one && one.name === 'udp-10k.rate over bare'),
+    { name: 'udp-10k.rate over bare', bound: 'at least 0.93', seen: null, kept: null },
+  )
+})
+
+test('the picture has a bar, a whisker and a bound for each contender', (t) => {
+  const groups = groupsOf(measured())
+  t.is(groups.length, 1)
+  t.deepEqual(
+    groups[0]?.bars.map(({ label, bound }) => [label, bound]),
+    [
+      ['kernel forwarding', 0.85],
+      ['nftables DNAT', 1],
+    ],
+  )
+  const bars = [
+    { label: 'a < b', ratios: [1, 1.5, 3], bound: undefined },
+    { label: 'far', ratios: [7], bound: 2 },
+  ]
+  const svg = picture([{ heading: 'h', bars }])
+  t.is(svg.match(/class="bar"/gu)?.length, 2)
+  t.is(svg.match(/class="bound"/gu)?.length, 1)
+  t.true(svg.includes('a &lt; b') && svg.includes('7.00 (cut)'))
+  // 520 wide for ratios up to 3, from 190 on.
+  t.true(svg.includes('x="190" y="54" width="260"'), svg)
+  t.true(svg.includes('M363 60H710'), svg)
+})
+
+test('bisection ends close below the limit, and at 0 when nothing passes', async (t) => {
+  const found = await bisect(128, async (value) => value <= 77.7)
+  t.true(found <= 77.7 && found > 76.6, String(found))
+  t.is(await bisect(128, async () => false), 0)
+})
+
+test('busy time is all but idle and waiting', (t) => {
+  t.is(busySeconds('cpu  100 10 200 9000 500 7 3 40 0 0\ncpu0 1 2 3'), 3.2)
+})
