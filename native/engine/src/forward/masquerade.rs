@@ -8,7 +8,7 @@ use wire::quoted::quoted;
 use wire::rewrite::{self, Checksum, End};
 use wire::{icmpv4, icmpv6};
 
-use crate::forward::{Answers, Way, fragment};
+use crate::forward::{Answers, Way, departure};
 use crate::hop::{Hops, ServerId};
 use crate::packet::Packet;
 use crate::reply::Answer;
@@ -19,7 +19,7 @@ pub(crate) type Place = (IpAddr, u16);
 
 /// Sends `packet` on its way to `server`, which is spoken to at `place`.
 ///
-/// The order is that of direct routing; what an ICMP error quotes is not rewritten yet (IPVS).
+/// What an ICMP error quotes is not rewritten yet (IPVS).
 pub(crate) fn transmit(
     packet: &mut Packet<'_>,
     server: ServerId,
@@ -30,23 +30,9 @@ pub(crate) fn transmit(
     if !packet.icmp_checksum_is_good() {
         return Verdict::Drop(DropReason::BadIcmpChecksum);
     }
-    let way = match Way::of(server, hops.hop(server), packet, answers) {
-        Ok(way) => way,
-        Err(verdict) => return verdict,
-    };
-    // The kernel's direct routing and NAT lose IPv6 packets with hop-by-hop options.
-    if packet.ip.hop_by_hop {
-        return Verdict::Drop(DropReason::HopByHop);
-    }
-    if packet.ip.hop_limit <= 1 {
-        return answers.answer(packet, Answer::HopLimit);
-    }
-    packet.age();
-    let too_big = packet.length_on_wire() > u64::from(way.mtu);
-    if too_big && !packet.may_be_cut() {
-        return answers.answer(packet, Answer::TooBig { mtu: way.mtu });
-    }
-    send(packet, &way, too_big, End::Destination, place, answers)
+    departure::transmit(packet, server, hops, answers, |packet| {
+        rewrite(packet, End::Destination, place);
+    })
 }
 
 /// A reply that may go back to its client.
@@ -92,24 +78,9 @@ impl Return {
         answers: &mut Answers<'_>,
     ) -> Verdict {
         packet.age();
-        send(packet, &self.way, self.too_big, End::Source, place, answers)
+        rewrite(packet, End::Source, place);
+        departure::send(packet, &self.way, self.too_big, answers.outputs)
     }
-}
-
-fn send(
-    packet: &mut Packet<'_>,
-    way: &Way,
-    too_big: bool,
-    end: End,
-    place: Place,
-    answers: &mut Answers<'_>,
-) -> Verdict {
-    rewrite(packet, end, place);
-    if too_big {
-        return fragment::transmit(packet, way, answers.outputs);
-    }
-    way.address(packet.frame);
-    way.verdict(packet)
 }
 
 fn rewrite(packet: &mut Packet<'_>, end: End, place: Place) {

@@ -1,6 +1,7 @@
 //! Forwarding methods: how a packet reaches its real server, one file each.
 
 pub(crate) mod again;
+mod departure;
 pub(crate) mod direct_routing;
 pub(crate) mod fragment;
 pub(crate) mod masquerade;
