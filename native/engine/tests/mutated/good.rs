@@ -7,6 +7,8 @@ use engine::frame::{ChecksumState, PartialChecksum};
 use wire::dissect::{Dissection, Fragment, IpFrame, dissect};
 use wire::protocol::{ICMPV4, ICMPV6, SCTP, TCP, UDP};
 
+use crate::crc32c::crc32c;
+
 const LINK: usize = 14;
 
 /// The Internet checksum's sum (RFC 1071), not complemented.
@@ -132,18 +134,6 @@ pub(crate) fn open(frame: &mut [u8]) {
 
 fn folded(sum: u32) -> u16 {
     u16::try_from(fold(sum)).expect("it is folded")
-}
-
-/// CRC32c of an SCTP packet with its checksum taken as zero (RFC 9260 appendix A).
-fn crc32c(packet: &[u8]) -> u32 {
-    let mut register = u32::MAX;
-    for (at, octet) in packet.iter().enumerate() {
-        register ^= u32::from(if (8..12).contains(&at) { 0 } else { *octet });
-        for _ in 0..8 {
-            register = (register >> 1) ^ if register & 1 == 1 { 0x82F6_3B78 } else { 0 };
-        }
-    }
-    !register
 }
 
 /// Gives an IPv4 header the checksum it should have.

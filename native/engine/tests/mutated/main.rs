@@ -2,6 +2,8 @@
 //! offloads that are not there. Each gets a verdict with a reason; what leaves fits its interface, and
 //! is whole where what came was.
 
+#[path = "../reference/crc32c.rs"]
+mod crc32c;
 mod good;
 mod judge;
 mod made;

@@ -87,18 +87,6 @@ pub(crate) fn reference_checksum(octets: &[u8]) -> u16 {
     !u16::try_from(sum).unwrap()
 }
 
-/// CRC32c of an SCTP packet by the book, its checksum taken as zero (RFC 9260 appendix A).
-pub(crate) fn reference_crc32c(packet: &[u8]) -> u32 {
-    let mut register = u32::MAX;
-    for (at, octet) in packet.iter().enumerate() {
-        register ^= u32::from(if (8..12).contains(&at) { 0 } else { *octet });
-        for _ in 0..8 {
-            register = (register >> 1) ^ if register & 1 == 1 { 0x82F6_3B78 } else { 0 };
-        }
-    }
-    !register
-}
-
 /// The pseudo header of an IP packet without options and extension headers.
 pub(crate) fn pseudo_header(packet: &[u8]) -> Vec<u8> {
     let length = |header: usize| u32::try_from(packet.len() - header).unwrap().to_be_bytes();

@@ -7,9 +7,9 @@ use engine::frame::{ChecksumState, FrameMeta, Segmentation};
 use proptest::prelude::*;
 use wire::dissect::{Dissection, IpFrame, dissect};
 
-use super::frames::{ACK, Ip, SYN, reference_checksum, reference_crc32c, sctp_packet};
-use super::frames::{tcp_segment, udp_datagram};
+use super::frames::{ACK, Ip, SYN, reference_checksum, sctp_packet, tcp_segment, udp_datagram};
 use super::{CLIENT_SIDE, Lab, Outcome, SERVER_SIDE};
+use crate::crc32c::crc32c;
 
 pub(crate) const ICMPV4: u8 = 1;
 pub(crate) const ICMPV6: u8 = 58;
@@ -154,7 +154,7 @@ impl Sent {
         let at = self.checksum_at();
         segment[at.start - self.ip.l4..at.end - self.ip.l4].fill(0);
         if self.ip.protocol == SCTP {
-            return reference_crc32c(&segment).to_le_bytes().to_vec();
+            return crc32c(&segment).to_le_bytes().to_vec();
         }
         let sum = reference_checksum(&[self.pseudo_header(), segment].concat());
         let sum = if sum == 0 && self.ip.protocol == UDP { 0xffff } else { sum };
