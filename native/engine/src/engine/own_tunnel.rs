@@ -1,6 +1,5 @@
 //! ICMP errors about packets the director itself wrapped: told on to the client, whose packet lies
-//! inside (IPVS for IPv4 in
-//! IPv4; here for every pair of families).
+//! inside (IPVS for IPv4 in IPv4; here for every pair of families).
 
 use core::net::IpAddr;
 
