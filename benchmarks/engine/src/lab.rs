@@ -44,7 +44,7 @@ impl Hops for Ways {
         Some(Ipv4Addr::new(10, 0, 0, 1).into())
     }
 
-    fn client_hop(&self, _client: IpAddr, _meta: &FrameMeta) -> Hop {
+    fn client_hop(&self, _client: IpAddr) -> Hop {
         way(CLIENT_SIDE)
     }
 }

@@ -3,12 +3,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use engine::frame::{FrameMeta, InterfaceId};
+use engine::frame::InterfaceId;
 use engine::hop::{Hop, Hops, NextHop, ServerId};
 use wire::ethernet::MacAddress;
 
 use crate::clients::ClientWays;
-use crate::pending::Whom;
 
 /// One moment's ways to all real servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,7 +63,7 @@ impl Hops for HopTable {
     }
 
     /// There are servers only in this table.
-    fn client_hop(&self, _client: IpAddr, _meta: &FrameMeta) -> Hop {
+    fn client_hop(&self, _client: IpAddr) -> Hop {
         Hop::Unreachable
     }
 }
@@ -76,16 +75,6 @@ pub(crate) struct KnownWays<'a> {
     pub(crate) clients: &'a ClientWays,
 }
 
-impl KnownWays<'_> {
-    /// The way of a frame that waits.
-    pub(crate) fn way(&self, whom: Whom) -> Hop {
-        match whom {
-            Whom::Server(server) => self.servers.hop(server),
-            Whom::Client(client) => self.clients.hop(client),
-        }
-    }
-}
-
 impl Hops for KnownWays<'_> {
     fn hop(&self, server: ServerId) -> Hop {
         self.servers.hop(server)
@@ -95,7 +84,7 @@ impl Hops for KnownWays<'_> {
         self.servers.source(server)
     }
 
-    fn client_hop(&self, client: IpAddr, _meta: &FrameMeta) -> Hop {
+    fn client_hop(&self, client: IpAddr) -> Hop {
         self.clients.hop(client)
     }
 

@@ -286,17 +286,10 @@ impl OfflineDirector {
     fn build_hops(&mut self) {
         let Self { hops, configuration, pending, released, .. } = self;
         hops.state(configured::servers(configuration));
-        pending.release(
-            |whom| hops.way(whom),
-            |frame| {
-                let Outgoing { interface, octets, vlan, .. } = frame;
-                released.push(OfflineFrame {
-                    frame: octets.to_vec(),
-                    interface: interface.0,
-                    vlan,
-                });
-            },
-        );
+        pending.release(hops, |frame| {
+            let Outgoing { interface, octets, vlan, .. } = frame;
+            released.push(OfflineFrame { frame: octets.to_vec(), interface: interface.0, vlan });
+        });
     }
 }
 
@@ -323,13 +316,6 @@ impl StatedHops {
         let stated = self.stated.get(&address).copied();
         stated.unwrap_or_else(|| Hop::Ready(hops::assumed(address)))
     }
-
-    fn way(&self, whom: Whom) -> Hop {
-        match whom {
-            Whom::Server(server) => self.table.hop(server),
-            Whom::Client(client) => self.to(client),
-        }
-    }
 }
 
 impl Hops for StatedHops {
@@ -341,7 +327,7 @@ impl Hops for StatedHops {
         self.table.source(server)
     }
 
-    fn client_hop(&self, client: IpAddr, _meta: &FrameMeta) -> Hop {
+    fn client_hop(&self, client: IpAddr) -> Hop {
         self.to(client)
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use engine::frame::InterfaceId;
-use engine::hop::{Hop, NextHop, ServerId};
+use engine::hop::{Hop, Hops, NextHop, ServerId};
 use engine::snapshot::Counter;
 use engine::time::Instant;
 use serde::Serialize;
@@ -160,12 +160,16 @@ impl Pending {
         self.waiting.push_back(Waiting { whom, until, octets: copy, vlan, offload });
     }
 
-    /// Lets go what `way` has an answer for: frames with a way that is ready are handed to `send`
+    /// Lets go what `hops` has an answer for: frames with a way that is ready are handed to `send`
     /// with their addresses filled in, those without any are dropped and counted.
-    pub fn release(&mut self, way: impl Fn(Whom) -> Hop, mut send: impl FnMut(Outgoing<'_>)) {
+    pub fn release(&mut self, hops: &impl Hops, mut send: impl FnMut(Outgoing<'_>)) {
         for _ in 0..self.waiting.len() {
             let Some(mut frame) = self.waiting.pop_front() else { return };
-            match way(frame.whom) {
+            let hop = match frame.whom {
+                Whom::Server(server) => hops.hop(server),
+                Whom::Client(client) => hops.client_hop(client),
+            };
+            match hop {
                 Hop::Resolving { .. } => {
                     self.waiting.push_back(frame);
                     continue;
@@ -264,7 +268,6 @@ fn outgoing(frame: &Waiting, interface: InterfaceId) -> Outgoing<'_> {
 mod tests {
     use super::*;
     use crate::hops::HopTable;
-    use engine::hop::Hops;
     use wire::ethernet::MacAddress;
 
     const PLAIN: Offload = Offload { checksum: None, segmentation: None };
@@ -280,11 +283,7 @@ mod tests {
 
     fn released(pending: &mut Pending, hops: &HopTable) -> Vec<(InterfaceId, Vec<u8>)> {
         let mut sent = Vec::new();
-        let way = |whom| match whom {
-            Whom::Server(server) => hops.hop(server),
-            Whom::Client(_) => Hop::Unreachable,
-        };
-        pending.release(way, |frame| sent.push((frame.interface, frame.octets.to_vec())));
+        pending.release(hops, |frame| sent.push((frame.interface, frame.octets.to_vec())));
         sent
     }
 

@@ -307,7 +307,7 @@ impl<P: PacketPort> Worker<P> {
     fn release(&mut self) {
         let Self { port, pending, hops, clients, .. } = self;
         let ways = KnownWays { servers: hops, clients };
-        pending.release(|whom| ways.way(whom), |frame| port.send(std::iter::once(frame)));
+        pending.release(&ways, |frame| port.send(std::iter::once(frame)));
     }
 
     fn answer(&mut self, question: crate::query::Question) {

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use wire::ethernet::MacAddress;
 
-use crate::frame::{FrameMeta, InterfaceId};
+use crate::frame::InterfaceId;
 
 /// Number of a real server of one service, for as long as anything remembers it. Dense: usable as
 /// an index.
@@ -63,9 +63,8 @@ pub trait Hops {
     /// where a tunnel to it begins, and what an ICMP error to it comes from. None where there is none.
     fn source(&self, server: ServerId) -> Option<IpAddr>;
 
-    /// The way back to a client, for a server's reply that came in as `meta` says. Asked for
-    /// masqueraded replies only.
-    fn client_hop(&self, client: IpAddr, meta: &FrameMeta) -> Hop;
+    /// The way back to a client. Asked for masqueraded replies only.
+    fn client_hop(&self, client: IpAddr) -> Hop;
 
     /// A connection was made whose replies come back here: soon the way to `client` is asked for.
     fn expect_reply(&self, client: IpAddr) {

@@ -57,7 +57,7 @@ impl Return {
             return Err(Verdict::Drop(DropReason::BadIcmpChecksum));
         }
         let client = packet.ip.destination;
-        let Some(way) = Way::back(server, client, hops.client_hop(client, packet.meta)) else {
+        let Some(way) = Way::back(server, client, hops.client_hop(client)) else {
             return Err(answers.answer_from(own, packet, Answer::Unreachable));
         };
         if packet.ip.hop_limit <= 1 {

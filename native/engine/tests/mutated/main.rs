@@ -90,7 +90,7 @@ impl Hops for Ways {
         }
     }
 
-    fn client_hop(&self, _: IpAddr, _: &FrameMeta) -> Hop {
+    fn client_hop(&self, _: IpAddr) -> Hop {
         self.hop(ServerId(2))
     }
 

@@ -47,7 +47,7 @@ impl Hops for Ways {
         self.1
     }
 
-    fn client_hop(&self, _client: IpAddr, _meta: &FrameMeta) -> Hop {
+    fn client_hop(&self, _client: IpAddr) -> Hop {
         self.2.unwrap_or_else(|| way_back(1500))
     }
 }
