@@ -149,7 +149,7 @@ export interface Statistics {
 }
 
 /**
- * Connections whose frames the kernel forwards for the director, which sees the headers of each.
+ * Connections whose frames the kernel forwards for the director, which asks ten times a second what they carried.
  * The counters of traffic and of forwarded frames have them, too.
  */
 export interface FastPathSnapshot {

@@ -1,6 +1,5 @@
 //! The frames of one look at the ring.
 
-use crate::fast_path::HEADERS_MAX;
 use crate::sys::ring::{Ready, SlotHeader};
 use crate::vlan::{CUSTOMER_TAG, VlanTag};
 use crate::vnet::{self, VnetHeader};
@@ -42,9 +41,6 @@ pub struct ReceivedMeta {
     pub vnet: VnetHeader,
     /// Whom the frame is for.
     pub kind: FrameKind,
-    /// Set when the kernel forwards the frame itself ([`crate::FastPath`]) and only its first
-    /// octets are here: how many it has on the wire. Such a frame is not to be sent.
-    pub elsewhere: Option<u32>,
 }
 
 /// Frames in the ring, in the order they came. Their slots go back to the kernel on drop.
@@ -71,9 +67,8 @@ impl<'r> ReceivedBatch<'r> {
         self.len() == 0
     }
 
-    /// The octets of frame `index`, from the Ethernet header on: all of them, or the headers of a
-    /// frame that is forwarded [elsewhere](ReceivedMeta::elsewhere). `None` beyond the batch and for
-    /// a frame that did not fit its slot.
+    /// The octets of frame `index`, from the Ethernet header on. `None` beyond the batch and for a
+    /// frame that did not fit its slot.
     #[must_use]
     pub fn frame(&self, index: usize) -> Option<&[u8]> {
         let (offset, length) = extent(self.ready.header(index)?)?;
@@ -91,7 +86,6 @@ impl<'r> ReceivedBatch<'r> {
             vlan: tag(header),
             vnet: VnetHeader::parse(vnet),
             kind: FrameKind::of(header.packet_type),
-            elsewhere: (header.captured < header.length).then_some(header.length),
         })
     }
 
@@ -114,8 +108,7 @@ impl Drop for ReceivedBatch<'_> {
 
 /// Where the frame lies in its slot; `None` when it was cut because the slot is too short.
 fn extent(header: SlotHeader) -> Option<(usize, usize)> {
-    // The shortest slot holds far more than headers: a frame cut to those was cut by the filter.
-    if header.captured < header.length && header.captured > u32::from(HEADERS_MAX) {
+    if header.captured < header.length {
         return None;
     }
     Some((usize::from(header.frame_offset), usize::try_from(header.captured).ok()?))

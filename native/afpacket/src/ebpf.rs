@@ -47,6 +47,8 @@ pub(crate) mod code {
     pub(crate) const LOAD: u8 = 0x61;
     pub(crate) const STORE_CONSTANT: u8 = 0x62;
     pub(crate) const STORE: u8 = 0x63;
+    /// Adds a whole register to the octets in memory, as one step.
+    pub(crate) const ADD_TO_MEMORY: u8 = 0xdb;
     /// Takes the next instruction's constant for the upper half.
     pub(crate) const LOAD_DOUBLE_CONSTANT: u8 = 0x18;
     /// On the lower 32 bits of registers; the upper ones become 0.
@@ -106,6 +108,11 @@ impl Instruction {
     /// The octets at `to` + `offset` = `from`.
     pub(crate) const fn store(size: Size, to: Register, offset: i16, from: Register) -> Self {
         Self::new(code::STORE | size as u8, to, from, offset, 0)
+    }
+
+    /// The eight octets at `to` + `offset` += `from`, whatever other processors do meanwhile.
+    pub(crate) const fn add_to_memory(to: Register, offset: i16, from: Register) -> Self {
+        Self::new(code::ADD_TO_MEMORY, to, from, offset, 0)
     }
 
     /// The octets at `to` + `offset` = `constant`.

@@ -1,8 +1,8 @@
-//! The kernel forwards the frames of chosen flows itself; the director sees their headers.
+//! The kernel forwards the frames of chosen flows itself, and counts them.
 //!
 //! A map of flows and their ways is shared by two eBPF programs: a filter on the interface that
-//! forwards ([`FastPath::install`]), and one on the receiving socket that lets through only the
-//! headers of what the other forwards ([`crate::PacketSocket::set_classifier_and_fast_path`]). Both
+//! forwards and counts ([`FastPath::install`]), and one on the receiving socket that lets nothing
+//! through of what the other forwards ([`crate::PacketSocket::set_classifier_and_fast_path`]). Both
 //! judge a frame alike: TCP over IPv4 without options or over IPv6 without extension headers, whole
 //! packet, no VLAN tag, to this machine's hardware address, none of SYN, FIN and RST set, TTL or hop
 //! limit above 1, no longer than the way allows, of a flow in the map. Every other frame comes whole
@@ -41,11 +41,8 @@ use program::Programs;
 pub use error::FastPathError;
 pub use filter::FastFilter;
 pub(crate) use filter::signer as signer_of_label;
-pub use flow::{Flow, Way};
+pub use flow::{Flow, FlowCounters, Way};
 
-/// A frame the kernel forwards comes with at most so many octets, and at least one less than it
-/// has: Ethernet, IP and TCP header, as far as the TCP flags in any case.
-pub const HEADERS_MAX: u8 = 96;
 /// Flows a fast path can be made for.
 pub const CAPACITY_MAX: u32 = 1 << 20;
 /// What the kernel says about a program it refuses: as much of the end as is shown.
@@ -64,7 +61,7 @@ pub struct FastPath {
 }
 
 impl FastPath {
-    /// Makes room for `capacity` flows (about 130 octets of kernel memory each, taken at once) and
+    /// Makes room for `capacity` flows (about 150 octets of kernel memory each, taken at once) and
     /// hands the programs to the kernel. Succeeds only where everything a fast path needs of the
     /// kernel is there, Linux 5.8 at least.
     ///
@@ -100,7 +97,8 @@ impl FastPath {
         FastFilter::install(self.filter.as_fd(), netlink, interface, id)
     }
 
-    /// Forwards the frames of `flow` on `way`; a flow that is there gets the new way.
+    /// Forwards the frames of `flow` on `way`; a flow that is there gets the new way, and its counters
+    /// begin at 0.
     ///
     /// # Errors
     /// [`io::ErrorKind::StorageFull`] when there is no room, [`io::ErrorKind::InvalidInput`] when
@@ -127,11 +125,20 @@ impl FastPath {
         }
     }
 
-    /// Forwards the frames of `flow` no longer: they come whole again. Returns whether it was there.
+    /// What was forwarded of `flow` since it was inserted; `None` when it is not there.
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] when the addresses are of two families.
-    pub fn withdraw(&self, flow: &Flow) -> io::Result<bool> {
+    pub fn counters(&self, flow: &Flow) -> io::Result<Option<FlowCounters>> {
+        present(self.map.read(&flow.key()?))
+    }
+
+    /// Forwards the frames of `flow` no longer: they come to the socket again. Returns what was
+    /// forwarded; `None` when it was not there.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] when the addresses are of two families.
+    pub fn withdraw(&self, flow: &Flow) -> io::Result<Option<FlowCounters>> {
         self.delete(&flow.key()?)
     }
 
@@ -146,15 +153,12 @@ impl FastPath {
         Ok(())
     }
 
-    fn delete(&self, key: &[u8; KEY_LEN]) -> io::Result<bool> {
-        match self.map.delete(key) {
-            Ok(()) => {
-                self.count.fetch_sub(1, Ordering::Relaxed);
-                Ok(true)
-            }
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
-            Err(error) => Err(error),
+    fn delete(&self, key: &[u8; KEY_LEN]) -> io::Result<Option<FlowCounters>> {
+        let counters = present(self.map.take(key))?;
+        if counters.is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
+        Ok(counters)
     }
 
     /// Number of flows.
@@ -175,7 +179,7 @@ impl FastPath {
         self.capacity
     }
 
-    /// A socket's program: the headers of what is forwarded, `others` for the rest.
+    /// A socket's program: nothing of what is forwarded, `others` for the rest.
     pub(crate) fn socket_program(&self, others: &Program) -> Result<OwnedFd, FastPathError> {
         let programs = Programs { map: self.map.descriptor() };
         let program = programs
@@ -186,6 +190,15 @@ impl FastPath {
             "socket filter",
             &program.ok_or_else(FastPathError::too_long)?,
         )
+    }
+}
+
+/// The counters of an entry, unless there is none.
+fn present(value: io::Result<[u8; VALUE_LEN]>) -> io::Result<Option<FlowCounters>> {
+    match value {
+        Ok(value) => Ok(Some(FlowCounters::of(&value))),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

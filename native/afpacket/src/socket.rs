@@ -145,9 +145,9 @@ impl PacketSocket {
         }
     }
 
-    /// As [`Self::set_classifier`], but of the frames that `fast_path` forwards only the headers
-    /// ([`crate::ReceivedMeta::elsewhere`]). Only on an interface where it is installed: elsewhere
-    /// nobody forwards them. A later [`Self::set_classifier`] brings whole frames again.
+    /// As [`Self::set_classifier`], but without the frames that `fast_path` forwards. Only on an
+    /// interface where it is installed: elsewhere nobody forwards them. A later
+    /// [`Self::set_classifier`] brings them again.
     ///
     /// # Errors
     /// When even the coarsest program is refused; the one before it stays.

@@ -1,9 +1,11 @@
-//! What a worker has given to the fast path of its port, and when it takes that back.
+//! What a worker has given to the fast path of its port, what that carries, and when it is taken
+//! back.
 //!
 //! The engine says which connections are worth it and when they end. The ways they take may change
 //! as well; the kernel would go on sending where it was told to.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use engine::connection::ConnectionKey;
 use engine::hop::{Hop, Hops, NextHop};
@@ -11,18 +13,87 @@ use engine::time::Instant;
 use engine::{Engine, FastFlow, FastPathChange};
 
 use crate::hops::HopTable;
-use crate::port::PacketPort;
+use crate::port::{FlowCounters, PacketPort};
 
 /// Changes heard in one turn at most.
 const CHANGES: usize = 64;
 
+/// How often the fast path is asked what it carried: counters are that old at most, and timeouts
+/// begin anew that late.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Connections asked about in one turn at most.
+const READINGS: usize = 64;
+
+/// A connection on the fast path.
+#[derive(Debug)]
+struct Held {
+    flow: FastFlow,
+    hop: NextHop,
+    /// What the engine knows of already.
+    accounted: FlowCounters,
+}
+
+impl Held {
+    /// Tells the engine what was carried since it was told last.
+    fn account(&mut self, engine: &mut Engine, carried: FlowCounters, now: Instant) {
+        let packets = carried.packets.saturating_sub(self.accounted.packets);
+        let octets = carried.octets.saturating_sub(self.accounted.octets);
+        self.accounted = carried;
+        engine.account(&self.flow, packets, octets, now);
+    }
+
+    /// Takes it back from `port`, accounted for to the last.
+    fn end(mut self, engine: &mut Engine, port: &mut impl PacketPort, now: Instant) {
+        if let Some(carried) = port.give_back(&self.flow.key) {
+            self.account(engine, carried, now);
+        }
+    }
+}
+
 /// The connections of one worker on the fast path.
 #[derive(Debug, Default)]
 pub(crate) struct FastFlows {
-    flows: HashMap<ConnectionKey, (FastFlow, NextHop)>,
+    flows: HashMap<ConnectionKey, Held>,
+    /// Those still to be asked about this time.
+    unread: Vec<ConnectionKey>,
+    /// When all are asked about next.
+    due: Instant,
 }
 
 impl FastFlows {
+    /// When [`Self::handle_timeout`] is to be called next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match (self.flows.is_empty(), self.unread.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(self.due),
+            (false, false) => Some(Instant::ZERO),
+        }
+    }
+
+    /// Tells the engine what the fast path carried, of some connections at a time.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        engine: &mut Engine,
+        port: &mut impl PacketPort,
+        now: Instant,
+    ) {
+        if self.flows.is_empty() {
+            return;
+        }
+        if self.unread.is_empty() && now >= self.due {
+            self.due = now + INTERVAL;
+            self.unread.extend(self.flows.keys());
+        }
+        let rest = self.unread.len().saturating_sub(READINGS);
+        for key in self.unread.drain(rest..) {
+            let Some(held) = self.flows.get_mut(&key) else { continue };
+            if let Some(carried) = port.carried(&key) {
+                held.account(engine, carried, now);
+            }
+        }
+    }
+
     /// Does what the engine wishes. Returns whether there may be more.
     pub(crate) fn follow(
         &mut self,
@@ -35,8 +106,9 @@ impl FastFlows {
             match engine.poll_fast_path() {
                 Some(FastPathChange::Offer(flow)) => self.take(&flow, engine, port, hops, now),
                 Some(FastPathChange::Return(key)) => {
-                    self.flows.remove(&key);
-                    port.give_back(&key);
+                    if let Some(held) = self.flows.remove(&key) {
+                        held.end(engine, port, now);
+                    }
                 }
                 None => return false,
             }
@@ -52,16 +124,17 @@ impl FastFlows {
         hops: &HopTable,
         now: Instant,
     ) {
-        if self.flows.remove(&flow.key).is_some() {
+        if let Some(held) = self.flows.remove(&flow.key) {
             // Offered again: the port has lost it, or not yet found it.
-            port.give_back(&flow.key);
+            held.end(engine, port, now);
         }
         let Hop::Ready(hop) = hops.hop(flow.server) else { return };
         if !engine.take_fast(flow, now) {
             return;
         }
         if port.take_over(flow, &hop) {
-            self.flows.insert(flow.key, (*flow, hop));
+            let accounted = FlowCounters::default();
+            self.flows.insert(flow.key, Held { flow: *flow, hop, accounted });
         } else {
             engine.drop_fast(&flow.key, now);
         }
@@ -75,13 +148,13 @@ impl FastFlows {
         hops: &HopTable,
         now: Instant,
     ) {
-        self.flows.retain(|key, (flow, hop)| {
-            let stays = hops.hop(flow.server) == Hop::Ready(*hop) && engine.keeps_fast(flow, now);
-            if !stays {
-                port.give_back(key);
-                engine.drop_fast(key, now);
-            }
-            stays
+        let ended = self.flows.extract_if(|_, Held { flow, hop, .. }| {
+            hops.hop(flow.server) != Hop::Ready(*hop) || !engine.keeps_fast(flow, now)
         });
+        let ended: Vec<_> = ended.collect();
+        for (key, held) in ended {
+            held.end(engine, port, now);
+            engine.drop_fast(&key, now);
+        }
     }
 }

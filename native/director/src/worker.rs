@@ -25,7 +25,7 @@ use crate::fast_path::FastFlows;
 use crate::hops::{HopTable, KnownWays};
 use crate::linger::Linger;
 use crate::pending::{Pending, PendingLimits, Whom};
-use crate::port::{Disposition, Offload, Outgoing, PacketPort};
+use crate::port::{Offload, Outgoing, PacketPort};
 use crate::query::{Query, WorkerStatistics};
 
 mod disposal;
@@ -163,6 +163,7 @@ impl<P: PacketPort> Worker<P> {
             self.engine.poll_timeout(),
             self.pending.poll_timeout(),
             self.adoptions.poll_timeout(),
+            self.fast.poll_timeout(),
         ];
         until(self.clock.now(), instants)
     }
@@ -172,10 +173,6 @@ impl<P: PacketPort> Worker<P> {
         let Self { engine, port, hops, clients, pending, outputs, .. } = self;
         let ways = KnownWays { servers: hops, clients };
         let handled = port.exchange(BATCH, |frame| {
-            if frame.forwarded {
-                engine.account(frame.octets, now);
-                return Disposition::Done;
-            }
             let verdict = engine.process(frame.octets, &frame.meta, now, &ways, outputs);
             disposal::dispose(verdict, &frame, outputs, pending, now)
         })?;
@@ -216,6 +213,7 @@ impl<P: PacketPort> Worker<P> {
         }
         self.pending.handle_timeout(now);
         self.clients.handle_timeout(now);
+        self.fast.handle_timeout(&mut self.engine, &mut self.port, now);
     }
 
     /// Returns whether there may be more to do.

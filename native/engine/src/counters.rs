@@ -45,9 +45,9 @@ impl VerdictCounters {
         }
     }
 
-    /// Counts a frame that something else forwarded for the engine.
-    pub(crate) const fn count_forwarded(&mut self) {
-        self.forwarded += 1;
+    /// Counts frames that something else forwarded for the engine.
+    pub(crate) const fn count_forwarded(&mut self, frames: u64) {
+        self.forwarded += frames;
     }
 
     pub(crate) const fn forwarded(&self) -> Counter {

@@ -6,11 +6,8 @@ use crate::ethernet::{self, EtherType};
 pub use crate::malformed::Malformed;
 use crate::{sctp, tcp};
 
-mod start;
 mod v4;
 mod v6;
-
-pub use start::{SegmentStart, segment_start};
 
 /// What a good frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) octets: Vec<u8>,
     /// The interface it was sent to.
     pub(crate) redirected: Option<u64>,
+    /// What became of the value that was looked up.
+    pub(crate) value: Vec<u8>,
 }
 
 pub(crate) fn run(program: &[Instruction], input: &Input<'_>) -> Outcome {
@@ -45,7 +47,8 @@ pub(crate) fn run(program: &[Instruction], input: &Input<'_>) -> Outcome {
     machine.registers[10] = Some(STACK + STACK_LEN as u64);
     // A load behind the frame's end ends the program with 0.
     let answer = machine.run(program).unwrap_or(0);
-    Outcome { answer, octets: machine.input.octets, redirected: machine.redirected }
+    let Machine { input, redirected, value, .. } = machine;
+    Outcome { answer, octets: input.octets, redirected, value }
 }
 
 struct Machine<'m> {
@@ -95,6 +98,7 @@ impl Machine<'_> {
             }
             1 => self.registers[to(one)] = Some(self.load(self.address(from(one), one), one.code)),
             2 => self.store(one, i64::from(one.constant).cast_unsigned()),
+            3 if one.code == code::ADD_TO_MEMORY => self.add_to_value(one),
             3 => self.store(one, self.get(from(one))),
             4 if one.code == code::FROM_NETWORK_ORDER => {
                 assert_eq!(one.constant, 16);
@@ -223,6 +227,15 @@ impl Machine<'_> {
             176 => self.input.segment_size,
             other => panic!("field {other} is not known to the test machine"),
         }
+    }
+
+    fn add_to_value(&mut self, one: Instruction) {
+        let at = self.address(to(one), one).checked_sub(VALUE).expect("in the value");
+        assert_eq!(at % 8, 0, "the value is written aligned");
+        let at = usize::try_from(at).expect("offset");
+        let octets = self.value[at..at + 8].first_chunk().expect("eight");
+        let sum = u64::from_le_bytes(*octets).wrapping_add(self.get(from(one)));
+        self.value[at..at + 8].copy_from_slice(&sum.to_le_bytes());
     }
 
     fn store(&mut self, one: Instruction, value: u64) {

@@ -1,5 +1,5 @@
 //! Which frames are forwarded. Part of both programs, so that they decide alike: what the socket
-//! gets cut is what the kernel forwards.
+//! does not get is what the kernel forwards.
 
 use super::flow::{FAMILY_IPV4, FAMILY_IPV6, key, value};
 use crate::ebpf::translate::PACKET_TYPE;
@@ -32,7 +32,7 @@ pub(super) const KEY: i16 = -136;
 const HEADERS_IPV4: i32 = 54;
 const HEADERS_IPV6: i32 = 74;
 const IPV4_LEN: i16 = 20;
-const IPV6_LEN: i16 = 40;
+pub(super) const IPV6_LEN: i16 = 40;
 const TCP_LEN: i32 = 20;
 const TCP: i32 = 6;
 /// FIN, SYN, RST.

@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 /// Octets of a key: source address, destination address (both with zeros behind an IPv4 address),
 /// both ports, family. Addresses and ports in network order, as they lie in a frame.
 pub(super) const KEY_LEN: usize = 40;
-/// Octets of a value: interface, MTU, destination and source hardware address, padding.
-pub(super) const VALUE_LEN: usize = 24;
+/// Octets of a value: interface, MTU, destination and source hardware address, padding, packets and
+/// octets forwarded.
+pub(super) const VALUE_LEN: usize = 40;
 
 /// Where the parts of a key lie.
 pub(super) mod key {
@@ -22,6 +23,8 @@ pub(super) mod value {
     pub(crate) const INTERFACE: i16 = 0;
     pub(crate) const MTU: i16 = 4;
     pub(crate) const ADDRESSES: i16 = 8;
+    pub(crate) const PACKETS: i16 = 24;
+    pub(crate) const OCTETS: i16 = 32;
 }
 
 pub(super) const FAMILY_IPV4: u8 = 4;
@@ -49,6 +52,26 @@ pub struct Way {
     pub destination: [u8; 6],
     /// Hardware address of the interface.
     pub source: [u8; 6],
+}
+
+/// What the kernel has forwarded of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowCounters {
+    /// Frames; one that stands for several segments counts once.
+    pub packets: u64,
+    /// Octets of their IP packets.
+    pub octets: u64,
+}
+
+impl FlowCounters {
+    pub(super) fn of(value: &[u8; VALUE_LEN]) -> Self {
+        let double = |at: i16| {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            let octets = value.get(at..).and_then(|tail| tail.first_chunk());
+            octets.map_or(0, |octets| u64::from_ne_bytes(*octets))
+        };
+        Self { packets: double(value::PACKETS), octets: double(value::OCTETS) }
+    }
 }
 
 impl Flow {

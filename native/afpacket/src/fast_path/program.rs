@@ -1,7 +1,6 @@
 //! The two programs around their common [`condition`].
 
-use super::HEADERS_MAX;
-use super::condition::{ETHERNET, FRAME, KEY, PACKET, condition, frame_field, function};
+use super::condition::{ETHERNET, FRAME, IPV6_LEN, KEY, PACKET, condition, function};
 use super::flow::{FAMILY_IPV4, key, value};
 use crate::bpf::Program;
 use crate::ebpf::translate::{Untranslatable, translate};
@@ -32,31 +31,22 @@ impl Programs {
         assembler.finish()
     }
 
-    /// The filter of a socket: the headers of what meets the condition, `others` for the rest.
+    /// The filter of a socket: nothing of what meets the condition, `others` for the rest.
     pub(crate) fn socket_filter(
         self,
         others: &Program,
     ) -> Result<Option<Vec<Instruction>>, Untranslatable> {
         let mut assembler = Assembler::default();
-        let (miss, short) = (assembler.label(), assembler.label());
+        let miss = assembler.label();
         condition(self.map, &mut assembler, miss);
-        // Always shorter than the frame: that is how the ring shows it.
-        let headers = i32::from(HEADERS_MAX);
-        assembler.push(&[
-            Instruction::load(Size::Word, R0, R6, frame_field::LENGTH),
-            Instruction::alu(alu::SUBTRACT, R0, 1),
-        ]);
-        assembler.jump_if(when::AT_MOST, R0, headers, short);
-        assembler.push(&[Instruction::set(R0, headers)]);
-        assembler.place(short);
-        assembler.push(&[Instruction::exit()]);
+        assembler.push(&[Instruction::set(R0, 0), Instruction::exit()]);
         assembler.place(miss);
         translate(others, &mut assembler)?;
         Ok(assembler.finish())
     }
 }
 
-/// Sends the frame its way (R8).
+/// Sends the frame its way (R8), where it is counted.
 fn forward(assembler: &mut Assembler) {
     let (ipv4, send, fail) = (assembler.label(), assembler.label(), assembler.label());
     for at in [0, 2, 4, 6, 8, 10] {
@@ -70,14 +60,20 @@ fn forward(assembler: &mut Assembler) {
     decrement(assembler, 7);
     store_octets(assembler, 0, 12, 0, fail);
     store_octets(assembler, ETHERNET + 7, 1, KEEP_CHECKSUM, fail);
+    length(assembler, 4);
+    assembler.push(&[Instruction::alu(alu::ADD, R1, IPV6_LEN.into())]);
     assembler.jump(send);
     assembler.place(ipv4);
     decrement(assembler, 8);
     ipv4_checksum(assembler);
     // The sum over the header stays what it was, and the Ethernet header is in no checksum.
     store_octets(assembler, 0, ETHERNET + 12, 0, fail);
+    length(assembler, 2);
     assembler.place(send);
     assembler.push(&[
+        Instruction::add_to_memory(R8, value::OCTETS, R1),
+        Instruction::set(R1, 1),
+        Instruction::add_to_memory(R8, value::PACKETS, R1),
         Instruction::load(Size::Word, R1, R8, value::INTERFACE),
         Instruction::set(R2, 0),
         Instruction::call(function::REDIRECT),
@@ -85,6 +81,14 @@ fn forward(assembler: &mut Assembler) {
     ]);
     assembler.place(fail);
     assembler.push(&[Instruction::set(R0, DROP), Instruction::exit()]);
+}
+
+/// R1 = the length at `at` of the IP header.
+fn length(assembler: &mut Assembler, at: i16) {
+    assembler.push(&[
+        Instruction::load(Size::Half, R1, R10, PACKET + at),
+        Instruction::half_from_network_order(R1),
+    ]);
 }
 
 fn decrement(assembler: &mut Assembler, at: i16) {

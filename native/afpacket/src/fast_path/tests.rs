@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::flow::{Flow, Way};
+use super::flow::{Flow, FlowCounters, Way};
 use super::program::Programs;
 use crate::bpf::Program;
 use crate::ebpf::Instruction;
@@ -44,12 +44,13 @@ impl Both {
     /// What the interface's filter does, after the socket's has agreed.
     fn outcome<'m>(&'m self, mut input: Input<'m>) -> Outcome {
         input.map = Some(&self.map);
-        let length = input.octets.len();
         let (traffic, socket) = (run(&self.traffic, &input), run(&self.socket, &input));
         if traffic.answer == REDIRECT {
             assert_eq!(traffic.redirected, Some(9));
-            let headers = u32::try_from(length.saturating_sub(1).min(96)).expect("short");
-            assert_eq!(socket.answer, headers);
+            assert_eq!(socket.answer, 0);
+            let value = traffic.value.as_slice().try_into().expect("a whole value");
+            let octets = ip_length(&input.octets);
+            assert_eq!(FlowCounters::of(value), FlowCounters { packets: 1, octets });
         } else {
             assert_eq!((traffic.answer, traffic.redirected), (GO_ON, None));
             assert_eq!(traffic.octets, input.octets, "what goes on stays as it was");
@@ -67,6 +68,12 @@ fn sum(octets: &[u8]) -> u16 {
     let sum: u32 = octets.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
     let folded = (sum & 0xffff) + (sum >> 16);
     u16::try_from((folded & 0xffff) + (folded >> 16)).expect("folded twice")
+}
+
+/// Octets of the IP packet, as its header has them.
+fn ip_length(frame: &[u8]) -> u64 {
+    let half = |at: usize| u64::from(frame[at]) << 8 | u64::from(frame[at + 1]);
+    if frame[14] >> 4 == 4 { half(16) } else { 40 + half(18) }
 }
 
 fn ipv4(payload: usize) -> Vec<u8> {

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use crate::ebpf::Instruction;
 
 const MAP_CREATE: libc::c_int = 0;
+const MAP_LOOKUP: libc::c_int = 1;
 const MAP_UPDATE: libc::c_int = 2;
 const MAP_DELETE: libc::c_int = 3;
 const MAP_NEXT_KEY: libc::c_int = 4;
@@ -14,6 +15,7 @@ const PROGRAM_LOAD: libc::c_int = 5;
 #[cfg(test)]
 const PROGRAM_ATTACH: libc::c_int = 8;
 const PROGRAM_QUERY: libc::c_int = 16;
+const MAP_LOOKUP_AND_DELETE: libc::c_int = 21;
 /// `BPF_TCX_INGRESS`
 const EXPRESS_INGRESS: u32 = 46;
 const MAP_TYPE_HASH: u32 = 1;
@@ -151,6 +153,35 @@ impl<const K: usize, const V: usize> HashMap<K, V> {
         // SAFETY: the map was made with keys of K and values of V octets, which is what the kernel
         // reads at the two addresses; both are borrowed for the call.
         unsafe { call(MAP_UPDATE, &mut attributes) }.map(drop)
+    }
+
+    /// The value of an entry.
+    pub(crate) fn read(&self, key: &[u8; K]) -> io::Result<[u8; V]> {
+        self.fetch(MAP_LOOKUP, key)
+    }
+
+    /// Removes an entry; what it held last, unless the kernel is too old (before 5.14) to tell: then
+    /// what it held shortly before.
+    pub(crate) fn take(&self, key: &[u8; K]) -> io::Result<[u8; V]> {
+        match self.fetch(MAP_LOOKUP_AND_DELETE, key) {
+            Err(error) if error.raw_os_error() != Some(libc::ENOENT) => {
+                let value = self.read(key)?;
+                self.delete(key).map(|()| value)
+            }
+            other => other,
+        }
+    }
+
+    fn fetch(&self, command: libc::c_int, key: &[u8; K]) -> io::Result<[u8; V]> {
+        let mut value = [0; V];
+        let mut attributes = MapElement {
+            value: value.as_mut_ptr().expose_provenance() as u64,
+            ..self.element(key)
+        };
+        // JUSTIFICATION: maps are read by these calls only.
+        // SAFETY: the map was made with keys of K and values of V octets: the kernel reads K octets
+        // at the key's address and writes V octets to `value`, borrowed mutably for the call.
+        unsafe { call(command, &mut attributes) }.map(|_| value)
     }
 
     /// Removes an entry.

@@ -1,5 +1,5 @@
-//! The kernel's fast path: frames of inserted flows come out at the other side and their headers
-//! here; everything else comes whole and stays.
+//! The kernel's fast path: frames of inserted flows come out at the other side, counted, and nothing
+//! of them here; everything else comes here and stays.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,8 +10,8 @@ use afpacket::classifier::{Classifier, ServiceMatch, SocketAudience};
 use afpacket::netlink::Netlink;
 use afpacket::vnet::{PartialChecksum, Segmentation, VnetHeader};
 use afpacket::{
-    Claim, FastFilter, FastPath, FastPathError, Flow, Guard, OutgoingFrame, PacketSocket,
-    ReceivedMeta, Sender, VlanTag, Way, claim, fast_path, guard,
+    Claim, FastFilter, FastPath, FastPathError, Flow, FlowCounters, Guard, OutgoingFrame,
+    PacketSocket, ReceivedMeta, Sender, VlanTag, Way, claim, fast_path, guard,
 };
 
 use crate::capture::{before, open_all, send, sender, small, until};
@@ -192,20 +192,20 @@ fn captured(socket: &mut PacketSocket) -> (Vec<u8>, ReceivedMeta) {
     })
 }
 
-fn sent_whole(socket: &mut PacketSocket, frame: &[u8], what: &str) {
-    let (octets, meta) = captured(socket);
+fn sent_here(socket: &mut PacketSocket, frame: &[u8], what: &str) {
+    let (octets, _) = captured(socket);
     assert_eq!(octets, frame, "{what}");
-    assert_eq!(meta.elsewhere, None, "{what}");
 }
 
-fn sent_by_the_kernel(socket: &mut PacketSocket, frame: &[u8], what: &str) {
-    let (octets, meta) = captured(socket);
-    assert_eq!(meta.elsewhere, Some(u32::try_from(frame.len()).unwrap()), "{what}");
-    assert_eq!(octets, frame[..96.min(frame.len() - 1)], "{what}");
+/// Nothing came here before a frame that has to.
+fn nothing_here(host: &mut Host<'_>, socket: &mut PacketSocket) {
+    let mark = host.frame(&packet(5000, ACK, b"mark"));
+    send(&mut host.client, std::slice::from_ref(&mark));
+    sent_here(socket, &mark, "the mark, and nothing before it");
 }
 
 #[test]
-fn frames_of_a_flow_go_out_rewritten_and_their_headers_come_here() {
+fn frames_of_a_flow_go_out_rewritten_and_counted() {
     with_fast_path("frames_of_a_flow_go_out_rewritten", |mut host, path| {
         let (_guard, _filter, mut socket) = host.start(&path);
         path.insert(&flow(4000), &host.way()).unwrap();
@@ -221,9 +221,13 @@ fn frames_of_a_flow_go_out_rewritten_and_their_headers_come_here() {
         ] {
             let frame = host.frame(&packet);
             assert!(host.pass(&frame).is_empty());
-            sent_by_the_kernel(&mut socket, &frame, "a frame of the flow");
         }
-        assert_eq!(socket.statistics().unwrap().truncated, 0);
+        nothing_here(&mut host, &mut socket);
+        let counted = |packets, octets| Some(FlowCounters { packets, octets });
+        assert_eq!(path.counters(&flow(4000)).unwrap(), counted(3, 1240 + 40 + 41));
+        assert_eq!(path.counters(&flow(4001)).unwrap(), None);
+        assert_eq!(path.withdraw(&flow6(4001)).unwrap(), counted(2, 1260 + 60));
+        assert_eq!(path.counters(&flow6(4001)).unwrap(), None);
     });
 }
 
@@ -260,7 +264,7 @@ fn what_changes_a_connection_or_is_out_of_the_ordinary_comes_whole_and_stays() {
         for (what, packet) in strange {
             let frame = host.frame(&packet);
             send(&mut host.client, std::slice::from_ref(&frame));
-            sent_whole(&mut socket, &frame, what);
+            sent_here(&mut socket, &frame, what);
         }
         let octets = host.frame(&packet(4000, ACK, b"tagged"));
         let vlan = Some(VlanTag::new(7));
@@ -270,12 +274,12 @@ fn what_changes_a_connection_or_is_out_of_the_ordinary_comes_whole_and_stays() {
             1
         );
         let (whole, meta) = captured(&mut socket);
-        assert_eq!((whole, meta.vlan, meta.elsewhere), (octets, vlan, None));
+        assert_eq!((whole, meta.vlan), (octets, vlan));
         // To everybody.
         let mut everybody = host.frame(&packet(4000, ACK, b"everybody"));
         everybody[..6].fill(0xff);
         send(&mut host.client, std::slice::from_ref(&everybody));
-        sent_whole(&mut socket, &everybody, "to everybody");
+        sent_here(&mut socket, &everybody, "to everybody");
         // None of them came out before this one does.
         let last = host.frame(&packet(4000, ACK, b"last"));
         assert!(host.pass(&last).is_empty());
@@ -311,16 +315,15 @@ fn a_frame_of_several_segments_stays_one() {
             });
             assert_eq!(seen.checksum, vnet.checksum);
             assert_eq!(seen.segmentation.map(|split| split.segment_size), Some(1000));
-            let (headers, meta) = captured(&mut socket);
-            assert_eq!((headers.len(), meta.elsewhere), (96, u32::try_from(octets.len()).ok()));
-            assert_eq!(meta.vnet.segmentation.map(|split| split.segment_size), Some(1000));
+            let flow = if octets[12] == 8 { flow(4000) } else { flow6(4000) };
+            let counted = Some(FlowCounters { packets: 1, octets: packet.len() as u64 });
+            assert_eq!(path.counters(&flow).unwrap(), counted);
 
             // Segments too long for the way: the director has to say so to the sender.
             let narrow = Way { mtu: 900, ..host.way() };
-            let flow = if octets[12] == 8 { flow(4000) } else { flow6(4000) };
             path.insert(&flow, &narrow).unwrap();
             assert_eq!(host.client.send([frame]).taken, 1);
-            sent_whole(&mut socket, &octets, "segments too long");
+            sent_here(&mut socket, &octets, "segments too long");
         }
         assert_eq!(path.len(), 2);
     });
@@ -340,19 +343,19 @@ fn a_flow_withdrawn_comes_whole_again() {
         path.insert(&flow(4001), &way).unwrap();
         assert_eq!((path.len(), path.capacity()), (16, 16));
 
-        assert!(path.withdraw(&flow(4000)).unwrap());
-        assert!(!path.withdraw(&flow(4000)).unwrap());
+        assert_eq!(path.withdraw(&flow(4000)).unwrap(), Some(FlowCounters::default()));
+        assert_eq!(path.withdraw(&flow(4000)).unwrap(), None);
         let withdrawn = host.frame(&packet(4000, ACK, b"withdrawn"));
         send(&mut host.client, std::slice::from_ref(&withdrawn));
-        sent_whole(&mut socket, &withdrawn, "withdrawn");
+        sent_here(&mut socket, &withdrawn, "withdrawn");
         let other = host.frame(&packet(4001, ACK, b"other"));
         assert!(host.pass(&other).is_empty());
-        sent_by_the_kernel(&mut socket, &other, "another flow");
+        nothing_here(&mut host, &mut socket);
 
         path.clear().unwrap();
         assert!(path.is_empty());
         send(&mut host.client, std::slice::from_ref(&other));
-        sent_whole(&mut socket, &other, "cleared");
+        sent_here(&mut socket, &other, "cleared");
     });
 }
 
@@ -364,7 +367,7 @@ fn sockets_without_it_get_whole_frames() {
         socket.set_classifier(&services(), &SocketAudience::default()).unwrap();
         let frame = host.frame(&packet(4000, ACK, &[7; 300]));
         assert!(host.pass(&frame).is_empty());
-        sent_whole(&mut socket, &frame, "the classic filter");
+        sent_here(&mut socket, &frame, "the classic filter");
         drop(filter);
     });
 }
@@ -391,10 +394,9 @@ fn any_number_of_services_goes_with_it() {
                 socket.set_classifier_and_fast_path(&classifier, &audience, &path).unwrap();
                 let frame = host.frame(&packet(4000, ACK, &[7; 300]));
                 assert!(host.pass(&frame).is_empty());
-                sent_by_the_kernel(&mut socket, &frame, "a frame of the flow");
                 let other = host.frame(&packet(4001, ACK, &[7; 300]));
                 send(&mut host.client, std::slice::from_ref(&other));
-                sent_whole(&mut socket, &other, "a frame of another flow");
+                sent_here(&mut socket, &other, "a frame of another flow");
             }
         }
     });
@@ -486,7 +488,7 @@ fn the_filter_of_a_dead_director_goes_on_until_a_successor_removes_it() {
         let path = FastPath::open(16).unwrap();
         let (_guard, _filter, mut socket) = host.start(&path);
         send(&mut host.client, std::slice::from_ref(&frame));
-        sent_whole(&mut socket, &frame, "a flow of the dead");
+        sent_here(&mut socket, &frame, "a flow of the dead");
     });
 }
 

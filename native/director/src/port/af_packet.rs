@@ -20,7 +20,8 @@ use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
 use super::{
-    Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe, part,
+    Disposition, FlowCounters, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
+    describe, part,
 };
 
 /// How an [`AfPacketPort`] is opened.
@@ -232,7 +233,6 @@ impl Inlet {
                 octets,
                 meta: describe(self.interface, meta.vlan.map(|tag| tag.tci), &meta.vnet),
                 offload: meta.vnet,
-                forwarded: meta.elsewhere.is_some(),
             };
             plan(index, handle(frame), &meta);
         }
@@ -359,11 +359,13 @@ impl PacketPort for AfPacketPort {
         fast_path.insert(&fast_flow(&flow.key), &way).is_ok()
     }
 
-    fn give_back(&mut self, connection: &ConnectionKey) {
-        if let Some(fast_path) = &self.options.fast_path {
-            // One that is not there is what is wanted.
-            drop(fast_path.withdraw(&fast_flow(connection)));
-        }
+    fn carried(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
+        self.options.fast_path.as_ref()?.counters(&fast_flow(connection)).ok()?
+    }
+
+    fn give_back(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
+        // One that is not there is what is wanted.
+        self.options.fast_path.as_ref()?.withdraw(&fast_flow(connection)).ok()?
     }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {

@@ -9,7 +9,7 @@ use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
 use engine::hop::NextHop;
 
-use super::{Disposition, InterfaceCounters, Outgoing, PacketPort, Received};
+use super::{Disposition, FlowCounters, InterfaceCounters, Outgoing, PacketPort, Received};
 
 /// How often each fault strikes, in parts of a million frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,8 +92,12 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
         self.port.take_over(flow, hop)
     }
 
-    fn give_back(&mut self, connection: &ConnectionKey) {
-        self.port.give_back(connection);
+    fn carried(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
+        self.port.carried(connection)
+    }
+
+    fn give_back(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
+        self.port.give_back(connection)
     }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {

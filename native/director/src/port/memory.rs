@@ -13,7 +13,8 @@ use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
 use super::{
-    Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, describe, part,
+    Disposition, FlowCounters, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
+    describe, part,
 };
 
 /// A frame on a [`MemoryWire`].
@@ -39,10 +40,10 @@ impl WireFrame {
 
 #[derive(Debug, Default)]
 struct Queues {
-    inbound: VecDeque<(WireFrame, bool)>,
+    inbound: VecDeque<WireFrame>,
     outbound: VecDeque<WireFrame>,
     /// None where there is no fast path.
-    fast: Option<HashMap<ConnectionKey, NextHop>>,
+    fast: Option<HashMap<ConnectionKey, (NextHop, FlowCounters)>>,
     woken: bool,
 }
 
@@ -60,14 +61,18 @@ impl MemoryWire {
 
     /// Puts a frame on the way to the director.
     pub fn put(&self, frame: WireFrame) {
-        self.queues().inbound.push_back((frame, false));
+        self.queues().inbound.push_back(frame);
         self.shared.1.notify_all();
     }
 
-    /// Lets the director know the start of a frame that its fast path forwarded.
-    pub fn put_forwarded(&self, frame: WireFrame) {
-        self.queues().inbound.push_back((frame, true));
-        self.shared.1.notify_all();
+    /// Counts a frame that the fast path forwarded.
+    pub fn carry(&self, connection: &ConnectionKey, octets: u64) {
+        let mut queues = self.queues();
+        let fast = queues.fast.as_mut().and_then(|fast| fast.get_mut(connection));
+        if let Some((_, counters)) = fast {
+            counters.packets += 1;
+            counters.octets += octets;
+        }
     }
 
     /// Gives the port a fast path: [`Self::fast`] tells what it was given.
@@ -78,7 +83,7 @@ impl MemoryWire {
     /// Where the fast path was told to send the frames of a connection.
     #[must_use]
     pub fn fast(&self, connection: &ConnectionKey) -> Option<NextHop> {
-        self.queues().fast.as_ref()?.get(connection).copied()
+        self.queues().fast.as_ref()?.get(connection).map(|(hop, _)| *hop)
     }
 
     /// Takes the oldest frame the director sent.
@@ -161,13 +166,13 @@ impl PacketPort for MemoryPort {
         mut handle: impl FnMut(Received<'_>) -> Disposition,
     ) -> io::Result<usize> {
         for handled in 0..limit {
-            let Some((mut frame, forwarded)) = self.wire.queues().inbound.pop_front() else {
+            let Some(mut frame) = self.wire.queues().inbound.pop_front() else {
                 return Ok(handled);
             };
             self.counters_of(frame.interface).received.0 += 1;
             let meta = describe(frame.interface, frame.vlan, &frame.offload);
             let offload = frame.offload;
-            let received = Received { octets: &mut frame.octets, meta, offload, forwarded };
+            let received = Received { octets: &mut frame.octets, meta, offload };
             match handle(received) {
                 Disposition::Done => {}
                 Disposition::Send { interface, length, offload } => {
@@ -206,14 +211,16 @@ impl PacketPort for MemoryPort {
     fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
         let mut queues = self.wire.queues();
         let Some(fast) = &mut queues.fast else { return false };
-        fast.insert(flow.key, *hop);
+        fast.insert(flow.key, (*hop, FlowCounters::default()));
         true
     }
 
-    fn give_back(&mut self, connection: &ConnectionKey) {
-        if let Some(fast) = &mut self.wire.queues().fast {
-            fast.remove(connection);
-        }
+    fn carried(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
+        self.wire.queues().fast.as_ref()?.get(connection).map(|(_, counters)| *counters)
+    }
+
+    fn give_back(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
+        self.wire.queues().fast.as_mut()?.remove(connection).map(|(_, counters)| counters)
     }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {

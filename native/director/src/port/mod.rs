@@ -22,6 +22,7 @@ mod memory;
 mod pcap;
 
 pub use af_packet::{AfPacketControl, AfPacketOptions, AfPacketPort, Inlet};
+pub use afpacket::FlowCounters;
 pub use afpacket::vnet::VnetHeader as Offload;
 #[cfg(test)]
 pub(crate) use failing::FailingPort;
@@ -56,9 +57,6 @@ pub struct Received<'a> {
     pub meta: FrameMeta,
     /// What is left for the device that sends it on.
     pub offload: Offload,
-    /// Whether the fast path forwarded the frame; then these are its first octets only, and the
-    /// frame is to be taken notice of, not to be sent.
-    pub forwarded: bool,
 }
 
 /// What becomes of the memory a frame arrived in.
@@ -179,17 +177,24 @@ pub trait PacketPort {
     /// Gets ready to send by these interfaces; each may come up several times.
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>);
 
-    /// Has something quicker than the worker forward the frames of `flow` to `hop` from now on; of
-    /// each the worker still gets the start, as [`Received::forwarded`]. Segments that open or end a
-    /// connection keep coming whole. Returns whether that was possible.
+    /// Has something quicker than the worker forward the frames of `flow` to `hop` from now on, and
+    /// count them. Segments that open or end a connection keep coming to the worker. Returns whether
+    /// that was possible.
     fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
         let _ = (flow, hop);
         false
     }
 
-    /// Ends that for a connection, if it was so.
-    fn give_back(&mut self, connection: &ConnectionKey) {
+    /// What was forwarded so of a connection since it was taken over, if it was.
+    fn carried(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
         let _ = connection;
+        None
+    }
+
+    /// Ends that for a connection, if it was so; what was forwarded in all.
+    fn give_back(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
+        let _ = connection;
+        None
     }
 
     /// Adds what each interface has carried since the port was opened.

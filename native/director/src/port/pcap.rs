@@ -227,12 +227,7 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
             buffer.clear();
             buffer.extend_from_slice(frame.octets);
             let meta = FrameMeta::plain(self.counters.interface);
-            let received = Received {
-                octets: &mut buffer,
-                meta,
-                offload: Offload::default(),
-                forwarded: false,
-            };
+            let received = Received { octets: &mut buffer, meta, offload: Offload::default() };
             match handle(received) {
                 Disposition::Done => {}
                 Disposition::Send { length, .. } => self.put_out(part(&buffer, 0, length)),

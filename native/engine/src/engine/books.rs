@@ -126,6 +126,22 @@ impl Books {
         }
     }
 
+    /// Counts packets from clients that something else forwarded, likewise.
+    pub(crate) fn count_carried(
+        &mut self,
+        service: ServiceId,
+        server: ServerId,
+        packets: u64,
+        octets: u64,
+    ) {
+        let service = self.services.get_mut(service.0 as usize).map(|book| &mut book.traffic);
+        let server = self.servers.get_mut(server.0 as usize).map(|book| &mut book.traffic);
+        for traffic in [Some(&mut self.total), service, server].into_iter().flatten() {
+            traffic.in_packets.0 += packets;
+            traffic.in_octets.0 += octets;
+        }
+    }
+
     /// Counts a packet from a server likewise.
     pub(crate) fn count_out(&mut self, service: ServiceId, server: ServerId, octets: u64) {
         count_out(&mut self.total, octets);

@@ -1,16 +1,16 @@
-//! The fast path: something quicker than the director forwards the frames of a bulk connection,
-//! the director still sees the headers of each.
+//! The fast path: something quicker than the director forwards the frames of a bulk connection and
+//! counts them.
 //!
 //! The engine offers connections that carry much, and takes them back when they end or change. The
 //! caller decides what becomes of an offer: [`Engine::take_fast`] says that the fast path has the
-//! connection, from then on the headers of its frames come to [`Engine::account`].
+//! connection, from then on [`Engine::account`] is told now and then what it carried.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec;
 use core::time::Duration;
 
-use wire::dissect::{Upper, segment_start};
+use wire::dissect::Upper;
 use wire::{ethernet, ipv4, ipv6};
 
 use crate::command::ForwardingMethod;
@@ -119,15 +119,6 @@ impl FastPath {
     pub(super) fn give_back(&mut self, key: ConnectionKey) {
         self.flows = self.flows.saturating_sub(1);
         self.changes.push_back(FastPathChange::Return(key));
-    }
-
-    /// A frame of a connection nobody here knows took the fast path.
-    fn disown(&mut self, key: ConnectionKey) {
-        self.unknown += 1;
-        // What finds no room is told with the next frame.
-        if self.changes.len() < self.limit as usize {
-            self.changes.push_back(FastPathChange::Return(key));
-        }
     }
 
     pub(super) fn ended(&mut self, expired: &Expired) {
@@ -261,37 +252,34 @@ impl Engine {
         }
     }
 
-    /// Takes notice of a frame that the fast path forwarded: state, timeout and counters as if it
-    /// had come to [`Engine::process`]. `start` is the frame's first octets, at least up to the TCP
-    /// flags. Frames of unknown connections are counted, and the fast path is told.
-    pub fn account(&mut self, start: &[u8], now: Instant) {
-        let Some(segment) = segment_start(start) else {
-            self.fast_path.unknown += 1;
+    /// Takes notice of what the fast path forwarded of `flow` since it was asked last: counters as if
+    /// it had come to [`Engine::process`], and while the fast path has the connection its timeout
+    /// begins anew. What was forwarded of a connection that is over by now is counted as such.
+    pub fn account(&mut self, flow: &FastFlow, packets: u64, octets: u64, now: Instant) {
+        if packets == 0 {
             return;
-        };
-        let key = ConnectionKey {
-            protocol: wire::protocol::TCP,
-            client: segment.source,
-            client_port: segment.source_port,
-            virtual_address: segment.destination,
-            virtual_port: segment.destination_port,
-        };
-        let known = self.connections.lookup(&key, now);
-        let configuration = &self.configuration;
-        let server = |id| configuration.server_by_id(self.connections.entry(id).server());
-        let Some((id, (service, server))) = known.and_then(|id| Some((id, server(id)?))) else {
-            self.fast_path.disown(key);
-            return;
-        };
-        let event = ConnectionEvent::Tcp(TcpEvent::from_flags(segment.flags.0));
-        let activity =
-            self.connections.transition(id, event, Direction::Input, &self.timeouts, now);
-        self.connections.count_packets(id, 1);
-        load::changed(configuration, &mut self.events, server.id, activity);
-        let octets = segment.length as u64;
-        self.books.count_in(service.id, server.id, octets);
-        self.verdicts.count_forwarded();
-        self.fast_path.packets += 1;
+        }
+        self.verdicts.count_forwarded(packets);
+        self.fast_path.packets += packets;
         self.fast_path.octets += octets;
+        let Some((service, _)) = self.configuration.server_by_id(flow.server) else {
+            self.fast_path.unknown += packets;
+            return;
+        };
+        self.books.count_carried(service.id, flow.server, packets, octets);
+        let known = self.connections.lookup(&flow.key, now);
+        let Some(id) = known.filter(|id| self.connections.entry(*id).server() == flow.server)
+        else {
+            self.fast_path.unknown += packets;
+            return;
+        };
+        self.connections.count_packets(id, u32::try_from(packets).unwrap_or(u32::MAX));
+        // What changed the state came to the director, who has taken the connection back then.
+        if self.connections.entry(id).is_fast() {
+            let event = ConnectionEvent::Tcp(TcpEvent::Ack);
+            let activity =
+                self.connections.transition(id, event, Direction::Input, &self.timeouts, now);
+            load::changed(&self.configuration, &mut self.events, flow.server, activity);
+        }
     }
 }
