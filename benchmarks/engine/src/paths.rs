@@ -2,14 +2,12 @@
 
 use std::hint::black_box;
 
-use engine::FastPathChange;
 use engine::command::{ForwardingMethod, SchedulerName};
-use engine::frame::{FrameMeta, Outputs, Segmentation};
 use engine::verdict::Verdict;
 use wire::dissect::{Dissection, dissect};
 
 use crate::frames::{ACK, End, Frame, PORT, SYN, VIP, VIP6, client, client6, tcp};
-use crate::lab::{CLIENT_SIDE, Lab, SERVER_PORT, Ways, server};
+use crate::lab::{Lab, SERVER_PORT, server};
 
 /// Connections that the frames of a path take turns with; a power of two.
 const FLOWS: u32 = 64;
@@ -29,7 +27,7 @@ pub struct Path {
 }
 
 /// All of them.
-pub const PATHS: [Path; 9] = [
+pub const PATHS: [Path; 8] = [
     Path { name: "parse", prepare: parse },
     Path { name: "direct-routing", prepare: direct_routing },
     Path { name: "direct-routing-ipv6", prepare: direct_routing_ipv6 },
@@ -37,7 +35,6 @@ pub const PATHS: [Path; 9] = [
     Path { name: "masquerading-in", prepare: masquerading_in },
     Path { name: "masquerading-out", prepare: masquerading_out },
     Path { name: "tunnelling", prepare: tunnelling },
-    Path { name: "account", prepare: account },
     Path { name: "not-ours", prepare: not_ours },
 ];
 
@@ -122,45 +119,6 @@ fn tunnelling() -> Step {
     Box::new(move |number| {
         matches!(lab.from_client(&mut copy(&frames, number)), Verdict::Encapsulate { .. })
     })
-}
-
-/// Headers of connections that the fast path has.
-fn account() -> Step {
-    let (mut lab, frames) = known(ForwardingMethod::DirectRouting, client, (VIP.into(), PORT));
-    lab.engine.use_fast_path(FLOWS);
-    for frame in &frames {
-        take(&mut lab, frame);
-    }
-    Box::new(move |number| {
-        lab.engine.account(black_box(&frames[flow(number)]), lab.now);
-        true
-    })
-}
-
-/// Has a connection carry enough to be offered, and takes the offer.
-fn take(lab: &mut Lab, frame: &Frame) {
-    const LENGTH: u16 = 60_000;
-    let meta = FrameMeta {
-        segmentation: Some(Segmentation { segment_size: 1448, header_length: 54 }),
-        ..FrameMeta::plain(CLIENT_SIDE)
-    };
-    let mut bulk = vec![0; usize::from(LENGTH) + 14];
-    bulk[..54].copy_from_slice(&frame[..54]);
-    // The length's share of the header's checksum changes with it (RFC 1624).
-    bulk[16..18].copy_from_slice(&LENGTH.to_be_bytes());
-    let checksum = u16::from_be_bytes([frame[24], frame[25]]);
-    let sum = u32::from(!checksum) + u32::from(!40_u16) + u32::from(LENGTH);
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let checksum = !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or(0);
-    bulk[24..26].copy_from_slice(&checksum.to_be_bytes());
-    let mut outputs = Outputs::default();
-    for _ in 0..18 {
-        lab.engine.process(&mut bulk.clone(), &meta, lab.now, &Ways, &mut outputs);
-    }
-    let Some(FastPathChange::Offer(offered)) = lab.engine.poll_fast_path() else {
-        panic!("a bulk connection is offered");
-    };
-    assert!(lab.engine.take_fast(&offered, lab.now), "an offer can be taken");
 }
 
 /// A frame to an address without services: the least that the director adds to a stranger's way.
