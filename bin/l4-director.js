@@ -9,8 +9,9 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8
 
 const USAGE = `Usage: l4-director COMMAND
 
-  run         run a director: --config FILE (default /etc/l4-director.json)
-  check       say what is wrong with a configuration: --config FILE
+  run         run a director: --config FILE (default /etc/l4-director.json), or
+              --rules FILE --interface NAME... [--control PATH] with saved rules of ipvsadm
+  check       say what is wrong with a configuration; as run
   dump        write what a director counts as files of /proc/net/ip_vs: [--control PATH] FOLDER
   doctor      say whether a director can run here, and what is missing
   build       build the native addon and the ipvsadm command from source (needs cargo)

@@ -15,6 +15,24 @@ import type { RuleProblem } from './rules.js'
 /** Entries of the table of the director that only checks a configuration. */
 const CONNECTIONS_MIN = 1024
 
+/** Saved rules (`ipvsadm -S`) that are the whole configuration, but for what rules do not say. */
+export interface RulesSource {
+  /** The file of rules. */
+  readonly rules: string
+  /** Network interfaces, as `interfaces` of a configuration file. */
+  readonly interfaces: readonly string[]
+  /** Control socket, as `control` of a configuration file. */
+  readonly control?: string
+}
+
+/** Where a configuration is: a configuration file, or saved rules alone. */
+export type ConfigurationSource = string | RulesSource
+
+/** The file that people change to change the configuration. */
+export function fileOf(source: ConfigurationSource): string {
+  return typeof source === 'string' ? source : source.rules
+}
+
 /** A configuration file that was found good. */
 export interface ConfigurationFile {
   /** What it says. */
@@ -47,13 +65,16 @@ export class ConfigurationFileError extends DirectorError {
 }
 
 /**
- * Reads and checks a configuration file, down to what only the engine knows, and the saved rules
- * that it names.
+ * Reads and checks a configuration, down to what only the engine knows, and the saved rules that it
+ * names.
  *
  * @throws ConfigurationFileError with all problems of the file, or of its rules; DirectorError
  */
-export async function readConfiguration(file: string): Promise<ConfigurationFile> {
-  const checked = checkConfiguration(file, read(file))
+export async function readConfiguration(source: ConfigurationSource): Promise<ConfigurationFile> {
+  const isFile = typeof source === 'string'
+  const file = isFile ? source : 'command line'
+  const options = isFile ? read(source) : JSON.stringify({ ...source, rules: resolve(source.rules) })
+  const checked = checkConfiguration(file, options)
   const { rules } = checked.options
   if (rules === undefined) return checked
   const path = resolve(dirname(file), rules)

@@ -6,8 +6,8 @@ import { closedError, DirectorError, isDirectorError } from '../errors.js'
 import type { DirectorOptions } from '../options/start.js'
 import type { Version } from '../snapshot.js'
 import { DEFAULT_CONTROL_PATH } from '../control/protocol.js'
-import { readConfiguration } from './configuration-file.js'
-import type { ConfigurationFile } from './configuration-file.js'
+import { fileOf, readConfiguration } from './configuration-file.js'
+import type { ConfigurationFile, ConfigurationSource } from './configuration-file.js'
 import type { DaemonOptions } from './daemon-options.js'
 import { drained, refuseNew } from './draining.js'
 import { logEvents } from './event-log.js'
@@ -29,7 +29,7 @@ const RELOADED: ReadonlySet<string> = new Set([
 
 /** A director that a configuration file describes. */
 export class Daemon {
-  readonly #file: string
+  readonly #source: ConfigurationSource
   readonly #log: Log
   readonly #manager: ServiceManager
   readonly #director: Director
@@ -41,13 +41,13 @@ export class Daemon {
   #stopping: AbortController | undefined
 
   private constructor(
-    file: string,
+    source: ConfigurationSource,
     log: Log,
     manager: ServiceManager,
     director: Director,
     options: DaemonOptions,
   ) {
-    this.#file = file
+    this.#source = source
     this.#log = log
     this.#manager = manager
     this.#director = director
@@ -57,19 +57,19 @@ export class Daemon {
   }
 
   /**
-   * Starts a director as a file says.
+   * Starts a director as a configuration says.
    *
    * @throws ConfigurationFileError with all problems; DirectorError as `Director.start()`
    */
-  static async start(file: string, log: Log, manager: ServiceManager): Promise<Daemon> {
-    const { options, configuration } = await readConfiguration(file)
+  static async start(source: ConfigurationSource, log: Log, manager: ServiceManager): Promise<Daemon> {
+    const { options, configuration } = await readConfiguration(source)
     log.level = options.logLevel ?? 'info'
     const director = await Director.start({
       ...startOptions(options),
       ...wholeOptions(configuration),
       logger: log,
     })
-    const daemon = new Daemon(file, log, manager, director, options)
+    const daemon = new Daemon(source, log, manager, director, options)
     try {
       await daemon.#serve()
     } catch (error) {
@@ -79,7 +79,7 @@ export class Daemon {
     daemon.#keepProc()
     manager.ready(() => director.snapshot())
     log.tell('info', 'started', 'the director forwards', {
-      file,
+      file: fileOf(source),
       ...director.version,
       control: daemon.#control?.path,
     })
@@ -116,7 +116,7 @@ export class Daemon {
   async #reload(): Promise<Version> {
     this.#manager.reloading()
     try {
-      const file = await readConfiguration(this.#file)
+      const file = await readConfiguration(this.#source)
       if (this.#stopping) throw closedError()
       const commands = difference(this.#director.configuration, file.configuration)
       const version = this.#director.apply(commands)
@@ -124,7 +124,7 @@ export class Daemon {
       this.#options = file.options
       this.#log.level = file.options.logLevel ?? 'info'
       this.#log.tell('info', 'reloaded', 'the configuration file is in force', {
-        file: this.#file,
+        file: fileOf(this.#source),
         commands: commands.length,
         ...version,
       })

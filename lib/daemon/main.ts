@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { isDirectorError } from '../errors.js'
-import { readConfiguration } from './configuration-file.js'
+import { fileOf, readConfiguration } from './configuration-file.js'
+import type { ConfigurationSource } from './configuration-file.js'
 import { asDirectorError, Daemon } from './daemon.js'
 import { Log } from './log.js'
 import { ServiceManager } from './service-manager.js'
@@ -8,25 +9,41 @@ import { ServiceManager } from './service-manager.js'
 /** Where a configuration is looked for unless somebody says otherwise. */
 const DEFAULT_CONFIG = '/etc/l4-director.json'
 
-/** The file that the arguments name; undefined when they are no good. */
-export function configArgument(args: readonly string[]): string | undefined {
+const options = {
+  config: { type: 'string', short: 'c' },
+  rules: { type: 'string' },
+  interface: { type: 'string', multiple: true },
+  control: { type: 'string' },
+} as const
+
+/** The configuration that the arguments name; undefined, with a word why, when they are no good. */
+export function sourceOf(args: readonly string[]): ConfigurationSource | undefined {
   try {
-    const { values } = parseArgs({ args: [...args], options: { config: { type: 'string', short: 'c' } } })
-    return values.config ?? DEFAULT_CONFIG
+    const { config, rules, interface: interfaces, control } = parseArgs({ args: [...args], options }).values
+    if (rules === undefined) {
+      if (interfaces !== undefined || control !== undefined)
+        throw new Error('--interface and --control go with --rules; a configuration file names its own')
+      return config ?? DEFAULT_CONFIG
+    }
+    if (config !== undefined)
+      throw new Error('--config and --rules exclude each other; a file can name rules')
+    if (interfaces === undefined)
+      throw new Error('--rules needs --interface NAME, once for each interface that packets arrive by')
+    return { rules, interfaces, ...(control === undefined ? {} : { control }) }
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
     return undefined
   }
 }
 
-/** `check`: says what is wrong with a configuration file. Answers the exit status. */
+/** `check`: says what is wrong with a configuration. Answers the exit status. */
 export async function check(args: readonly string[]): Promise<number> {
-  const file = configArgument(args)
-  if (file === undefined) return 2
+  const source = sourceOf(args)
+  if (source === undefined) return 2
   try {
-    const { configuration } = await readConfiguration(file)
+    const { configuration } = await readConfiguration(source)
     const { services, version } = configuration
-    process.stdout.write(`${file}: ${services.length} services, digest ${version.digest}\n`)
+    process.stdout.write(`${fileOf(source)}: ${services.length} services, digest ${version.digest}\n`)
     return 0
   } catch (error) {
     if (!isDirectorError(error)) throw error
@@ -37,8 +54,8 @@ export async function check(args: readonly string[]): Promise<number> {
 
 /** `run`: a daemon, until it is told to stop. Answers the exit status. */
 export async function run(args: readonly string[]): Promise<number> {
-  const file = configArgument(args)
-  if (file === undefined) return 2
+  const source = sourceOf(args)
+  if (source === undefined) return 2
   const log = new Log((line) => process.stdout.write(line))
   const manager = new ServiceManager(process.env, (why) =>
     log.tell('warn', 'service-manager', `the service manager was not told: ${why}`),
@@ -48,7 +65,7 @@ export async function run(args: readonly string[]): Promise<number> {
   let take = (signal: NodeJS.Signals): void => void early.push(signal)
   for (const name of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(name, () => take(name))
   try {
-    const daemon = await Daemon.start(file, log, manager)
+    const daemon = await Daemon.start(source, log, manager)
     take = (signal) => obey(daemon, signal, log)
     for (const signal of early) take(signal)
     await daemon.ended

@@ -5,6 +5,7 @@ import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { ConfigurationFileError, readConfiguration } from '../../lib/daemon/configuration-file.ts'
 import type { ConfigurationFile } from '../../lib/daemon/configuration-file.ts'
+import { sourceOf } from '../../lib/daemon/main.ts'
 import { scratch } from './control-peer.ts'
 import { webKey } from './web.ts'
 
@@ -27,6 +28,28 @@ test.serial('saved rules come after the services of the file', async (t) => {
     1: { address: '192.0.2.81', port: 81, scheduler: 'rr' },
     2: { address: '192.0.2.82', port: 82, scheduler: 'wlc' },
   })
+})
+
+test.serial('saved rules alone are a configuration, with interfaces beside them', async (t) => {
+  const rules = join(scratch(t), 'saved.rules')
+  writeFileSync(rules, '-A -t 192.0.2.81:81 -s rr\n')
+  const source = sourceOf(['--rules', rules, '--interface', 'eth0', '--interface', 'eth1', '--control', '/c'])
+  t.deepEqual(source, { rules, interfaces: ['eth0', 'eth1'], control: '/c' })
+  const { options, configuration } = await readConfiguration(source ?? t.fail())
+  t.like(options, { interfaces: ['eth0', 'eth1'], control: '/c' })
+  t.like(configuration.services, { length: 1, 0: { address: '192.0.2.81', port: 81, scheduler: 'rr' } })
+  await t.throwsAsync(readConfiguration({ rules, interfaces: ['x'.repeat(16)] }), {
+    message: /command line:1: interfaces\[0\]/,
+  })
+})
+
+test.serial('arguments that do not go together are refused', (t) => {
+  t.is(sourceOf([]), '/etc/l4-director.json')
+  t.is(sourceOf(['--config', 'one']), 'one')
+  t.is(sourceOf(['--rules', 'one']), undefined)
+  t.is(sourceOf(['--rules', 'one', '--interface', 'eth0', '--config', 'two']), undefined)
+  t.is(sourceOf(['--interface', 'eth0']), undefined)
+  t.is(sourceOf(['--config', 'one', '--control', '/c']), undefined)
 })
 
 test.serial('each refused line is told with its number, as the command says it', async (t) => {

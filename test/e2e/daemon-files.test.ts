@@ -32,8 +32,7 @@ test('saved rules are a configuration: started with, reloaded by difference, ref
   const ipvsadm = (...words: string[]): Promise<string> =>
     lab.server(1).run('env', `L4_DIRECTOR_CONTROL=${host.control}`, starter, ...words)
   writeFileSync(rules, saved)
-  host.write([], { rules: 'saved.rules' })
-  const daemon = await host.started(environment)
+  const daemon = await host.startedWithRules(rules, environment)
   t.teardown(() => daemon.kill('SIGTERM'))
   // From another network namespace, by `ip netns exec`, as Octavia does; nothing is said on standard error.
   t.is(await ipvsadm('-S', '-n'), saved)

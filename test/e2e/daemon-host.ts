@@ -44,8 +44,19 @@ export class DaemonHost {
 
   /** Starts a daemon. */
   run(name: string, environment?: NodeJS.ProcessEnv): LabProcess {
-    const words = [process.execPath, command, 'run', '--config', this.config]
-    return this.#namespace.start(name, words, environment)
+    return this.#run(name, ['--config', this.config], environment)
+  }
+
+  /** Starts a daemon with saved rules alone; resolves when it forwards. */
+  async startedWithRules(rules: string, environment?: NodeJS.ProcessEnv): Promise<LabProcess> {
+    const options = ['--rules', rules, '--interface', hostInterface, '--control', this.control]
+    const daemon = this.#run('daemon', options, environment)
+    await daemon.message('started')
+    return daemon
+  }
+
+  #run(name: string, options: readonly string[], environment?: NodeJS.ProcessEnv): LabProcess {
+    return this.#namespace.start(name, [process.execPath, command, 'run', ...options], environment)
   }
 
   /** Starts a daemon; resolves when it forwards. */
