@@ -42,14 +42,12 @@ export interface MarkServiceKey {
 export type ServiceKey = AddressServiceKey | RangeServiceKey | MarkServiceKey
 
 /**
- * Scheduler, by its IPVS name.
- *
- * By hash, the same for the same client in every director: `sh` source hashing, `mh` Maglev hashing,
- * `dh` destination hashing. In turn: `rr` round robin, `wrr` weighted. By connections: `lc` least,
- * `wlc` least for the weight, `sed` shortest expected delay, `nq` an idle server first, `twos` the
- * better of two drawn by weight. By weight: `fo` the heaviest server, `ovf` the heaviest that has no
- * more active connections than weight. By virtual address, for caches: `lblc` each address stays with
- * a server, `lblcr` with a set of servers.
+ * Scheduler, by its IPVS name. By hash, the same for the same client in every director: `sh` source
+ * hashing, `mh` Maglev hashing, `dh` destination hashing. In turn: `rr` round robin, `wrr` weighted.
+ * By connections: `lc` least, `wlc` least for the weight, `sed` shortest expected delay, `nq` an idle
+ * server first, `twos` the better of two drawn by weight. By weight: `fo` the heaviest server, `ovf`
+ * the heaviest that has no more active connections than weight. By virtual address, for caches:
+ * `lblc` each address stays with a server, `lblcr` with a set of servers.
  */
 export type SchedulerName =
   'rr' | 'wrr' | 'lc' | 'wlc' | 'lblc' | 'lblcr' | 'dh' | 'sh' | 'sed' | 'nq' | 'mh' | 'fo' | 'ovf' | 'twos'
@@ -116,6 +114,9 @@ export interface ServerKey {
   readonly port?: number
 }
 
+/** What of a packet names a client: the Call-ID of SIP over UDP. */
+export type PersistenceEngine = 'sip'
+
 /** Everything that can be said about a virtual service beside its identity and its servers. */
 export interface ServiceAttributes {
   /** Scheduler. Without one every new connection finds no server. */
@@ -126,6 +127,8 @@ export interface ServiceAttributes {
   readonly sloppy?: boolean
   /** Client stickiness. Default: none. */
   readonly persistence?: Persistence
+  /** What names a client where packets have it; without `persistence` nothing. Default: the address. */
+  readonly persistenceEngine?: PersistenceEngine
   /** One-packet scheduling: each UDP datagram is scheduled anew and leaves no connection. Default: false. */
   readonly onePacket?: boolean
 }

@@ -1,4 +1,4 @@
-import type { ForwardingMethod, Protocol, ServiceKey } from './command.js'
+import type { ForwardingMethod, PersistenceEngine, Protocol, ServiceKey } from './command.js'
 
 /** One entry of the connection table. */
 export interface ConnectionRow {
@@ -20,6 +20,10 @@ export interface ConnectionRow {
   readonly forwarding: ForwardingMethod
   /** Packets from the client. */
   readonly inPackets: number
+  /** Of a template that data of packets find, whoever the client is: what took them out of packets. */
+  readonly persistenceEngine: PersistenceEngine | null
+  /** Those data: a Call-ID. */
+  readonly persistenceData: string | null
 }
 
 /** Which connections to list; all given conditions must hold. */

@@ -133,7 +133,7 @@ export function wholeOptions({ settings, marks, services }: Configuration): Comm
 
 /** A service as commands have it, without its servers. */
 export function serviceSpec(service: ConfiguredService): ServiceSpec {
-  const { scheduler, flags, sloppy, persistence, onePacket } = service
+  const { scheduler, flags, sloppy, persistence, persistenceEngine, onePacket } = service
   return {
     ...keyOf(service),
     flags,
@@ -141,6 +141,7 @@ export function serviceSpec(service: ConfiguredService): ServiceSpec {
     ...(scheduler !== null && { scheduler }),
     ...(sloppy !== null && { sloppy }),
     ...(persistence !== null && { persistence }),
+    ...(persistenceEngine !== null && { persistenceEngine }),
   }
 }
 

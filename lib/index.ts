@@ -8,6 +8,7 @@ export type {
   MhFlag,
   PlainFlag,
   Persistence,
+  PersistenceEngine,
   Protocol,
   RangeServiceKey,
   SchedulerFlag,

@@ -2,6 +2,7 @@ import type {
   Family,
   ForwardingMethod,
   Persistence,
+  PersistenceEngine,
   Protocol,
   RangeServiceKey,
   SchedulerFlag,
@@ -92,6 +93,8 @@ export type ServiceConfiguration = ServiceIdentity & {
   readonly sloppy: boolean | null
   /** Client stickiness; null for none. */
   readonly persistence: Persistence | null
+  /** What names a client in place of its address; null for the address. */
+  readonly persistenceEngine: PersistenceEngine | null
   /** One-packet scheduling. */
   readonly onePacket: boolean
 }

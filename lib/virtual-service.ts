@@ -57,14 +57,15 @@ export class VirtualService {
     const edit = checked(serviceEdit, changes, new Problems())
     const now = this.configuration
     const flags = edit.scheduler !== undefined && edit.scheduler !== now.scheduler ? { flags: [] } : {}
-    const { scheduler, flags: newFlags, sloppy, persistence, onePacket } = { ...now, ...flags, ...edit }
+    const { scheduler, sloppy, persistence, persistenceEngine, ...kept } = { ...now, ...flags, ...edit }
     const service: ServiceSpec = {
       ...this.key,
-      flags: newFlags,
-      onePacket,
+      flags: kept.flags,
+      onePacket: kept.onePacket,
       ...(scheduler === null ? {} : { scheduler }),
       ...(sloppy === null ? {} : { sloppy }),
       ...(persistence === null ? {} : { persistence }),
+      ...(persistenceEngine === null ? {} : { persistenceEngine }),
     }
     this.#configurator.apply([{ type: 'edit-service', service }], [''])
     return this

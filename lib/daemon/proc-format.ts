@@ -51,7 +51,9 @@ export function ipVsConnection(row: ConnectionRow): string {
     return `${hexAddress(address)} ${hex(port, 4)}`
   })
   const seconds = String(Math.floor(row.expiresInMs / 1000)).padStart(7)
-  return `${protocol} ${places.join(' ')} ${row.state.padEnd(11)} ${seconds}\n`
+  const { persistenceEngine: engine, persistenceData: data } = row
+  const found = engine === null ? '' : ` ${engine} ${data ?? ''}`
+  return `${protocol} ${places.join(' ')} ${row.state.padEnd(11)} ${seconds}${found}\n`
 }
 
 function serviceLine(service: ServiceSnapshot): string {

@@ -1,6 +1,7 @@
 import type {
   MhFlag,
   Persistence,
+  PersistenceEngine,
   SchedulerFlag,
   SchedulerName,
   ServiceAttributes,
@@ -30,6 +31,8 @@ export interface ServiceEdit {
   readonly sloppy?: boolean | null
   /** Client stickiness; `null` for none. */
   readonly persistence?: Persistence | null
+  /** What names a client in place of its address; `null` for the address. */
+  readonly persistenceEngine?: PersistenceEngine | null
   /** One-packet scheduling. */
   readonly onePacket?: boolean
 }
@@ -77,6 +80,7 @@ const attributes: Fields<ServiceAttributes> = {
   ),
   sloppy: flag,
   persistence,
+  persistenceEngine: oneOf('sip'),
   onePacket: flag,
 }
 
@@ -108,6 +112,7 @@ export const serviceEdit: Check<ServiceEdit> = object<ServiceEdit>(
     scheduler: orNull(attributes.scheduler),
     sloppy: orNull(attributes.sloppy),
     persistence: orNull(attributes.persistence),
+    persistenceEngine: orNull(attributes.persistenceEngine),
   },
   [],
 )

@@ -24,6 +24,10 @@ const attributes = fc.oneof(
     { requiredKeys: ['scheduler'] },
   ),
   fc.record({ persistence: fc.record({ timeoutSeconds: fc.integer({ min: 1, max: 9 }) }) }),
+  fc.record(
+    { persistence: fc.constant({ timeoutSeconds: 9 }), persistenceEngine: fc.constant('sip') },
+    { requiredKeys: ['persistence'] },
+  ),
 )
 const key = fc.oneof(
   fc.record({

@@ -86,6 +86,8 @@ test('a line of an IPv6 connection has all groups', (t) => {
     template: false,
     forwarding: 'tunnelling',
     inPackets: 1,
+    persistenceEngine: null,
+    persistenceData: null,
   } as const
   t.is(
     ipVsConnection(row),

@@ -124,6 +124,7 @@ fn commands(
         flags,
         sloppy: None,
         persistence: None,
+        persistence_engine: None,
         one_packet: false,
     };
     let servers = (0..SERVERS).map(|number| Command::AddServer {

@@ -201,6 +201,8 @@ mod tests {
             template: false,
             forwarding: ForwardingMethod::DirectRouting,
             in_packets: Counter(1),
+            persistence_engine: None,
+            persistence_data: None,
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) fn service_spec(port: u16) -> ServiceSpec {
         flags: vec![SchedulerFlag::ShPort, SchedulerFlag::ShFallback],
         sloppy: Some(true),
         persistence: None,
+        persistence_engine: None,
         one_packet: false,
     }
 }

@@ -28,6 +28,7 @@ fn add_service() -> Command {
             flags: vec![SchedulerFlag::ShPort, SchedulerFlag::ShFallback],
             sloppy: Some(true),
             persistence: None,
+            persistence_engine: None,
             one_packet: false,
         },
     }

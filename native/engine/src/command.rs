@@ -190,6 +190,25 @@ pub struct Persistence {
     pub prefix_length: Option<u8>,
 }
 
+/// What of a packet names a client of a persistent service, in place of its address (IPVS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
+pub enum PersistenceEngine {
+    /// The Call-ID of SIP over UDP; the address where a datagram has none.
+    Sip,
+}
+
+impl PersistenceEngine {
+    /// Its name, as `ipvsadm` spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sip => "sip",
+        }
+    }
+}
+
 /// Everything that can be said about a virtual service. Adding and editing both state the whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -210,6 +229,10 @@ pub struct ServiceSpec {
     /// Persistence; none when absent.
     #[cfg_attr(feature = "serde", serde(default))]
     pub persistence: Option<Persistence>,
+    /// What names a client; its address when absent. Without persistence it is kept and does nothing
+    /// (IPVS).
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub persistence_engine: Option<PersistenceEngine>,
     /// One-packet scheduling: each UDP datagram is scheduled anew and leaves no connection.
     #[cfg_attr(feature = "serde", serde(default))]
     pub one_packet: bool,

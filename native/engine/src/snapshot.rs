@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use crate::command::{Family, ForwardingMethod, Protocol, ServerSpec, ServiceKey, ServiceSpec};
+use crate::command::{
+    Family, ForwardingMethod, PersistenceEngine, Protocol, ServerSpec, ServiceKey, ServiceSpec,
+};
 use crate::hop::ServerId;
 
 /// A number of a configuration and the digest of its content.
@@ -240,6 +242,10 @@ pub struct ConnectionRow {
     pub forwarding: ForwardingMethod,
     /// Packets from the client.
     pub in_packets: Counter,
+    /// Of a template that is found by data of packets: what takes them out of packets.
+    pub persistence_engine: Option<PersistenceEngine>,
+    /// And those data.
+    pub persistence_data: Option<String>,
 }
 
 /// Which connections to list; all conditions must hold.

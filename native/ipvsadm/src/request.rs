@@ -1,8 +1,9 @@
 //! A command line as a command of the engine.
 
 use engine::command::{
-    Command, ForwardingMethod, Persistence, Protocol, SchedulerFlag, SchedulerName, ServerKey,
-    ServerSpec, ServiceKey, ServiceSpec, SettingsPatch, Tunnel, TunnelKind,
+    Command, ForwardingMethod, Persistence, PersistenceEngine, Protocol, SchedulerFlag,
+    SchedulerName, ServerKey, ServerSpec, ServiceKey, ServiceSpec, SettingsPatch, Tunnel,
+    TunnelKind,
 };
 use serde::de::IntoDeserializer as _;
 use serde::de::value::{Error, StrDeserializer};
@@ -78,10 +79,7 @@ pub fn service_key(service: &Service) -> ServiceKey {
 
 fn service(service: &Service) -> Result<ServiceSpec, Unsupported> {
     let scheduler = scheduler(&service.scheduler)?;
-    // IPVS: a persistence engine without persistence is kept and does nothing; there is none here.
-    if service.engine.as_ref().is_some_and(|name| !name.is_empty()) {
-        return Err(Unsupported::Name);
-    }
+    let persistence_engine = persistence_engine(service.engine.as_deref())?;
     let persistence = match service.persistence {
         None => None,
         Some(timeout_seconds) => {
@@ -94,6 +92,7 @@ fn service(service: &Service) -> Result<ServiceSpec, Unsupported> {
         flags: flags(service.flags, scheduler),
         sloppy: None,
         persistence,
+        persistence_engine,
         one_packet: service.one_packet,
     })
 }
@@ -105,6 +104,15 @@ fn scheduler(name: &str) -> Result<Option<SchedulerName>, Unsupported> {
     }
     let name: StrDeserializer<'_, Error> = name.into_deserializer();
     SchedulerName::deserialize(name).map(Some).map_err(|_| Unsupported::Name)
+}
+
+/// IPVS: an empty name is none.
+fn persistence_engine(name: Option<&str>) -> Result<Option<PersistenceEngine>, Unsupported> {
+    match name {
+        None | Some("") => Ok(None),
+        Some("sip") => Ok(Some(PersistenceEngine::Sip)),
+        Some(_) => Err(Unsupported::Name),
+    }
 }
 
 fn flags(flags: SchedulerFlags, scheduler: Option<SchedulerName>) -> Vec<SchedulerFlag> {

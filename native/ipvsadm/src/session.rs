@@ -232,9 +232,10 @@ impl Session {
     fn connections(&mut self, wanted: &Invocation, out: &mut dyn Write) -> Result<(), Failure> {
         let as_json = wanted.given.has(Opt::Json);
         let naming = naming(wanted);
+        let persistent = wanted.given.has(Opt::PersistentConn);
         let mut cursor = Some(0);
         if !as_json {
-            show(out, &listing::connections_title(wanted.given.has(Opt::PersistentConn)))?;
+            show(out, &listing::connections_title(persistent))?;
         }
         while let Some(from) = cursor {
             let params = json!({ "cursor": from, "limit": PAGE_ROWS });
@@ -242,7 +243,7 @@ impl Session {
             let text = if as_json {
                 page.rows.iter().map(|row| line(&json!(row))).collect()
             } else {
-                listing::connections(&page.rows, &naming)
+                listing::connections(&page.rows, &naming, persistent)
             };
             show(out, &text)?;
             cursor = page.cursor;

@@ -2,7 +2,9 @@
 
 use core::net::IpAddr;
 
-use engine::command::{Family, ForwardingMethod, Protocol, ServiceKey, TunnelChecksum, TunnelKind};
+use engine::command::{
+    Family, ForwardingMethod, PersistenceEngine, Protocol, ServiceKey, TunnelChecksum, TunnelKind,
+};
 use serde::{Deserialize, Serialize};
 
 /// Answer to `snapshot`.
@@ -61,6 +63,8 @@ pub struct Service {
     pub flags: Vec<String>,
     /// Persistence.
     pub persistence: Option<Persistence>,
+    /// What names a client in place of its address.
+    pub persistence_engine: Option<PersistenceEngine>,
     /// One-packet scheduling.
     pub one_packet: bool,
     /// Servers in list order.
@@ -183,6 +187,10 @@ pub struct Connection {
     pub template: bool,
     /// Packets from the client.
     pub in_packets: u64,
+    /// What took the data of a template out of packets.
+    pub persistence_engine: Option<PersistenceEngine>,
+    /// Data of packets that a template is found by.
+    pub persistence_data: Option<String>,
 }
 
 /// A page of the connection table.

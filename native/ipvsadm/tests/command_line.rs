@@ -123,6 +123,10 @@ fn commands_say_all_that_was_given() {
     );
     let timeouts = command("--set 0 50 0");
     assert_eq!(timeouts, json!({"type": "settings", "settings": {"tcpFinTimeoutSeconds": 50}}));
+    let engine = |line| command(line)["service"].get("persistenceEngine").cloned();
+    assert_eq!(engine("-A -u 192.0.2.1:80 -p --pe sip"), Some(json!("sip")));
+    assert_eq!(engine("-A -u 192.0.2.1:80 --pe sip -o"), Some(json!("sip")));
+    assert_eq!(engine("-A -u 192.0.2.1:80 --pe= -p"), None);
     assert_eq!(command("-A -t 192.0.2.1:80 -s none")["service"].get("scheduler"), None);
 }
 
@@ -132,7 +136,8 @@ fn names_and_netmasks_that_a_director_lacks_are_told_apart() {
     for (line, unsupported) in [
         ("-A -t 192.0.2.1:80 -s nonsense", Name),
         ("-A -t 192.0.2.1:80 -s RR", Name),
-        ("-A -u 192.0.2.1:80 --pe sip -p", Name),
+        ("-A -u 192.0.2.1:80 --pe SIP -p", Name),
+        ("-E -u 192.0.2.1:80 --pe nosuch", Name),
         ("-A -t 192.0.2.1:80 -p -M 255.0.255.0", Netmask),
         ("-A -t 192.0.2.1:80 -p -M 24", Netmask),
         ("-A -t 192.0.2.1:80 -p -M 0.0.0.0", Netmask),

@@ -54,6 +54,11 @@ fn services_say_what_they_are() {
             json!({"onePacket": true}),
         ),
         service(
+            json!({"protocol": "udp", "address": "10.0.0.1", "port": 5060}),
+            json!({"onePacket": true, "persistenceEngine": "sip",
+            "persistence": {"timeoutSeconds": 60, "prefixLength": 24}}),
+        ),
+        service(
             web("2001:db8::80"),
             json!({"persistence": {"timeoutSeconds": 300, "prefixLength": 64}}),
         ),
@@ -73,6 +78,7 @@ fn services_say_what_they_are() {
         rows(&services, Columns::Plain, false),
         "TCP  10.0.0.1:80 sh (sh-fallback,sh-port) persistent 360 mask 255.255.255.0\n\
          UDP  10.0.0.1:53 wlc ops\n\
+         UDP  10.0.0.1:5060 wlc persistent 60 mask 255.255.255.0 pe sip ops\n\
          TCP  [2001:db8::80]:80 wlc persistent 300 mask 64\n\
          TCP  10.0.0.2:80 mh ()\n\
          TCP  10.0.0.3:80 none (flag-3) persistent 1\n\
@@ -236,17 +242,23 @@ fn connections_stand_in_their_columns() {
         )
         .expect("a connection")
     };
-    let rows = [
+    let mut rows = [
         row(json!("tcp"), "192.168.1.100:54321", "10.0.0.1:80", "ESTABLISHED", 899_999),
         row(Value::Null, "192.168.1.0:0", "0.0.0.7:0", "NONE", 35_999_000),
         row(json!("tcp"), "[2001:db8::1]:50000", "[2001:db8::80]:80", "SYN_RECV", 0),
     ];
     assert_eq!(
-        listing::connections(&rows, &Naming::numeric()),
+        listing::connections(&rows, &Naming::numeric(), true),
         "TCP 14:59  ESTABLISHED 192.168.1.100:54321 10.0.0.1:80        192.168.1.20:80\n\
          IP  599:59 NONE        192.168.1.0:0      0.0.0.7:0          192.168.1.20:80\n\
          TCP 00:00  SYN_RECV    [2001:db8::1]:50000 [2001:db8::80]:80  192.168.1.20:80\n"
     );
+    rows[1].persistence_engine = Some(engine::command::PersistenceEngine::Sip);
+    rows[1].persistence_data = Some("1@a.example".to_owned());
+    let shown = |persistent| listing::connections(&rows[1..2], &Naming::numeric(), persistent);
+    let line = "IP  599:59 NONE        192.168.1.0:0      0.0.0.7:0          192.168.1.20:80";
+    assert_eq!(shown(false), format!("{line}\n"));
+    assert_eq!(shown(true), format!("{line}  sip                1@a.example\n"));
     assert!(
         listing::connections_title(true).ends_with("destination        pe name          pe_data\n")
     );

@@ -34,6 +34,7 @@ pub mod protocol;
 pub mod quoted;
 pub mod rewrite;
 pub mod sctp;
+pub mod sip;
 pub mod tcp;
 pub mod udp;
 mod view;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use wire::{Dissection, Fragment, Upper, dissect, quoted};
-use wire::{arp, ethernet, icmpv4, icmpv6, ipv4, ipv6, sctp, tcp, udp, vlan};
+use wire::{arp, ethernet, icmpv4, icmpv6, ipv4, ipv6, sctp, sip, tcp, udp, vlan};
 
 const PROTOCOLS: &[u8] = &[0, 1, 6, 17, 43, 44, 50, 51, 58, 59, 60, 132];
 
@@ -161,4 +161,23 @@ fn likely_frames_reach_the_upper_layer() {
         })
         .count();
     assert!(reached > 50, "only {reached} of 2000 frames had ports");
+}
+
+proptest! {
+    /// Text that is often nearly a Call-ID header: a value found is a part of it, and of use.
+    #[test]
+    fn call_ids_are_in_the_message(pieces in prop::collection::vec(
+        prop_oneof![
+            prop::sample::select(&["Call-ID", "i", "I", ":", " ", "\r\n", "\n", "\t", "@", "ab", "c"])
+                .prop_map(|text| text.as_bytes().to_vec()),
+            prop::collection::vec(any::<u8>(), 0..4),
+            (200_usize..300).prop_map(|length| vec![b'x'; length]),
+        ], 0..30)) {
+        let message = pieces.concat();
+        if let Some(id) = sip::call_id(&message) {
+            prop_assert!((1..=sip::CALL_ID_MAX).contains(&id.len()));
+            prop_assert!(message.windows(id.len()).any(|part| part == id));
+            prop_assert!(id.iter().all(u8::is_ascii_graphic));
+        }
+    }
 }

@@ -69,6 +69,7 @@ export function service(
     flags: [],
     sloppy: null,
     persistence: null,
+    persistenceEngine: null,
     onePacket: false,
     servers: servers.map(({ address, weight, active }) => ({
       address,

@@ -14,7 +14,8 @@ use super::server::Server;
 use super::service::Service;
 use super::settings::Settings;
 use crate::command::{
-    Family, ForwardingMethod, MarkMatch, Protocol, SchedulerName, ServiceKey, Tunnel,
+    Family, ForwardingMethod, MarkMatch, PersistenceEngine, Protocol, SchedulerName, ServiceKey,
+    Tunnel,
 };
 
 /// Version of the digest itself.
@@ -161,6 +162,11 @@ pub(super) fn service(service: &Service) -> u64 {
         .octet(
             spec.persistence.map_or(0, |persistence| persistence.prefix_length.unwrap_or(whole)),
         );
+    // Digests without an engine are what they were before there were any.
+    let digest = match spec.persistence_engine.filter(|_| spec.persistence.is_some()) {
+        None => digest,
+        Some(PersistenceEngine::Sip) => digest.octet(1),
+    };
     let digest = service.servers.iter().fold(digest, Fnv::server);
     // What the servers weighed before their pause decides only where `mh` places.
     let places_by_last = spec.scheduler == Some(SchedulerName::Mh);

@@ -64,6 +64,8 @@ impl Flags {
     /// The forwarding method, as a number; 0 is direct routing.
     const METHOD_SHIFT: u32 = 8;
     const METHOD: Self = Self(3 << Self::METHOD_SHIFT);
+    /// A template that is found by data of a packet, and in no hash chain.
+    pub(super) const KEYED: Self = Self(1 << 10);
 
     /// What is compared on lookup: a disabled template equals no key.
     const IDENTITY: Self = Self(Self::IPV6.0 | Self::TEMPLATE.0 | Self::DISABLED.0);
@@ -195,6 +197,11 @@ impl Entry {
     #[must_use]
     pub const fn is_disabled(&self) -> bool {
         self.flags.has(Flags::DISABLED)
+    }
+
+    /// Whether this template is found by data of a packet.
+    pub(super) const fn is_keyed(&self) -> bool {
+        self.flags.has(Flags::KEYED)
     }
 
     /// Whether a connection of this template was established (IPVS: "ASSURED").

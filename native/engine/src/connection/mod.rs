@@ -9,6 +9,7 @@ mod entry;
 mod expiry;
 mod hash;
 mod key;
+mod keyed;
 mod lifecycle;
 mod reverse;
 mod sctp_state;

@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::entry::{ConnectionId, Entry, Flags};
 use super::hash::KeyedHash;
 use super::key::{ConnectionKey, PackedKey, VirtualAddress};
+use super::keyed::KeyedTemplates;
 use super::reverse::ReverseIndex;
 use super::tick::{Tick, TickClock};
 use super::timer::Wheel;
@@ -41,7 +42,7 @@ impl core::error::Error for TableFull {}
 /// Connections and persistence templates, with their timers.
 ///
 /// All memory is reserved by [`ConnectionTable::new`] and touched only as entries come into use;
-/// nothing is allocated later. 64 octets an entry, and 4 to 8 for its share of the hash heads; 8 to
+/// nothing is allocated later but for templates that are found by data of a packet. 64 octets an entry, and 4 to 8 for its share of the hash heads; 8 to
 /// 16 more for masqueraded ones, which are found from the server's side as well.
 ///
 /// Drive it like this: look an entry up with [`ConnectionTable::lookup`], or make one with
@@ -57,6 +58,7 @@ pub struct ConnectionTable {
     len: u32,
     limit: u32,
     virtual_addresses: VirtualAddresses,
+    pub(super) keyed: KeyedTemplates,
     pub(super) reverse: ReverseIndex,
     pub(super) wheel: Wheel,
     pub(super) clock: TickClock,
@@ -79,6 +81,7 @@ impl ConnectionTable {
             len: 0,
             limit,
             virtual_addresses: VirtualAddresses::new(capacity, heads),
+            keyed: KeyedTemplates::default(),
             reverse: ReverseIndex::new(capacity),
             wheel: Wheel::new(),
             clock: TickClock::default(),
@@ -200,16 +203,22 @@ impl ConnectionTable {
         };
         let key = address.pack(key, number, role);
         let id = self.allocate(entry(&key))?;
-        let bucket = self.bucket(&key);
-        self.entries[id.position()].hash_next = ConnectionId::from_link(self.heads[bucket]);
-        self.heads[bucket] = id.link();
+        if !role.has(Flags::KEYED) {
+            let bucket = self.bucket(&key);
+            self.entries[id.position()].hash_next = ConnectionId::from_link(self.heads[bucket]);
+            self.heads[bucket] = id.link();
+        }
         self.len += 1;
         Ok(id)
     }
 
     /// Takes an entry, already out of the timer wheel, out of its chain and frees it.
     pub(super) fn release(&mut self, id: ConnectionId) {
-        self.unlink(id);
+        if self.entries[id.position()].is_keyed() {
+            self.keyed.remove(id);
+        } else {
+            self.unlink(id);
+        }
         if self.entries[id.position()].is_masqueraded() {
             self.forget_reply(id);
         }

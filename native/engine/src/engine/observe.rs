@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
-use crate::command::{ForwardingMethod, Protocol, ServerSpec, ServiceKey};
+use crate::command::{ForwardingMethod, PersistenceEngine, Protocol, ServerSpec, ServiceKey};
 use crate::configuration::{MarkSubject, Server, Service, in_network};
 use crate::connection::{ConnectionId, ConnectionKey};
 use crate::counters::named;
@@ -181,6 +181,7 @@ impl Engine {
         // IPVS lists a template that became invalid with ports nobody has.
         let port = |port| if entry.is_disabled() { u16::MAX } else { port };
         let expires_in_ms = self.connections.expires_in(id, now).as_millis();
+        let data = self.connections.template_data(id);
         ConnectionRow {
             protocol: Protocol::from_number(key.protocol),
             client: SocketAddr::new(key.client, key.client_port),
@@ -191,6 +192,8 @@ impl Engine {
             template: entry.is_template(),
             forwarding: self.forwarding(id),
             in_packets: Counter(u64::from(entry.in_packets())),
+            persistence_engine: data.map(|_| PersistenceEngine::Sip),
+            persistence_data: data.map(|data| String::from_utf8_lossy(data).into_owned()),
         }
     }
 

@@ -2,12 +2,23 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::command::{Persistence, ServiceKey};
+use wire::Upper;
+
+use crate::command::{Persistence, PersistenceEngine, ServiceKey};
 use crate::configuration::{Server, Service};
 use crate::connection::{ConnectionId, ConnectionKey, TableFull};
 use crate::engine::judge::Judge;
 use crate::engine::schedule::{FTP, NotPlaced, Placed};
 use crate::hop::Hops;
+use crate::packet::Packet;
+
+/// What finds a client's template: its key, or with a call (IPVS: persistence engine `sip`) that
+/// and the key without the client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Followed<'p> {
+    pub(super) template: ConnectionKey,
+    pub(super) call_id: Option<&'p [u8]>,
+}
 
 impl<'a, H: Hops> Judge<'a, H> {
     /// Places a connection of a persistent service through the client's template, making one where
@@ -17,28 +28,37 @@ impl<'a, H: Hops> Judge<'a, H> {
         service: &'a Service,
         key: &ConnectionKey,
         destination: IpAddr,
+        followed: &Followed<'_>,
         persistence: &Persistence,
     ) -> Result<Placed<'a>, NotPlaced> {
-        let template_key = template_key(service, key, persistence);
-        let (template, server, moved_by_fallback) = match self.valid_template(&template_key) {
+        let (template, server, moved_by_fallback) = match self.valid_template(followed) {
             Some((id, server)) => (Some(id), server, false),
             None => {
                 let chosen = self.choose(service, key, destination)?;
-                self.make_template(service, chosen, &template_key, persistence)?
+                self.make_template(service, chosen, followed, persistence)?
             }
         };
         let server_port = server_port(service, server, key.virtual_port);
-        let connection = self.remember(service, key, server, server_port)?;
-        if let (Some(connection), Some(template)) = (connection, template) {
-            self.connections.attach(connection, template, self.now);
+        let connection = self.remember_unless_single(service, key, server, server_port)?;
+        match (connection, template) {
+            (Some(connection), Some(template)) => {
+                self.connections.attach(connection, template, self.now);
+            }
+            // IPVS: a datagram by itself is a new connection all the same.
+            (None, Some(template)) => self.connections.refresh(template, self.now),
+            (_, None) => {}
         }
         Ok(Placed { server, server_port, connection, moved_by_fallback })
     }
 
     /// The template of a client and its server, which no weight and no overload can change (IPVS).
     /// One whose server is gone, or quiesced while `expire_quiescent_template` is set, is disabled.
-    fn valid_template(&mut self, key: &ConnectionKey) -> Option<(ConnectionId, &'a Server)> {
-        let id = self.connections.lookup_template(key, self.now)?;
+    fn valid_template(&mut self, followed: &Followed<'_>) -> Option<(ConnectionId, &'a Server)> {
+        let Followed { template: key, call_id } = followed;
+        let id = match call_id {
+            Some(data) => self.connections.lookup_keyed_template(key, data, self.now)?,
+            None => self.connections.lookup_template(key, self.now)?,
+        };
         let configuration = self.configuration;
         let expire_quiescent = configuration.settings().expire_quiescent_template;
         let server = configuration
@@ -56,14 +76,16 @@ impl<'a, H: Hops> Judge<'a, H> {
         &mut self,
         service: &'a Service,
         (server, moved_by_fallback): (&'a Server, bool),
-        template_key: &ConnectionKey,
+        followed: &Followed<'_>,
         persistence: &Persistence,
     ) -> Result<(Option<ConnectionId>, &'a Server, bool), NotPlaced> {
-        let port = if template_key.virtual_port == 0 { 0 } else { server.port };
-        let made = self.connections.create_template(
-            template_key,
-            server.id,
-            port,
+        let Followed { template: key, call_id } = followed;
+        let port = if key.virtual_port == 0 { 0 } else { server.port };
+        // Without a call no data: an ordinary template.
+        let made = self.connections.create_keyed_template(
+            key,
+            call_id.unwrap_or_default(),
+            (server.id, port),
             persistence.timeout_seconds,
             self.now,
         );
@@ -93,6 +115,17 @@ pub(super) fn server_port(service: &Service, server: &Server, virtual_port: u16)
             server.port
         }
         _ => virtual_port,
+    }
+}
+
+/// The call a datagram is part of, where the service follows calls (IPVS: only over UDP).
+pub(super) fn call_id<'p>(service: &Service, packet: &'p Packet<'_>) -> Option<&'p [u8]> {
+    match (service.spec.persistence_engine?, packet.ip.upper) {
+        (PersistenceEngine::Sip, Upper::Udp { .. }) => {
+            let start = packet.ip.l4 + wire::udp::HEADER_LEN;
+            wire::sip::call_id(packet.frame.get(start..packet.ip.end)?)
+        }
+        _ => None,
     }
 }
 

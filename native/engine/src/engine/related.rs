@@ -78,7 +78,7 @@ impl<H: Hops> Judge<'_, H> {
         let Some(service) = self.service(packet, protocol, key) else {
             return Verdict::Pass(PassReason::IcmpNoConnection);
         };
-        match self.place(service, key, key.client) {
+        match self.place(service, key, key.client, None) {
             Ok(placed) => {
                 self.book(service, key, &placed, Some(AdoptionCause::Icmp));
                 self.deliver_placed(packet, service, &placed)

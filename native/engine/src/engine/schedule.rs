@@ -6,7 +6,7 @@ use crate::command::{ForwardingMethod, ServiceKey};
 use crate::configuration::{Server, Service};
 use crate::connection::{Assignment, ConnectionId, ConnectionKey, Direction, TableFull};
 use crate::engine::judge::Judge;
-use crate::engine::persistence;
+use crate::engine::persistence::{self, Followed, template_key};
 use crate::event::{AdoptionCause, Event};
 use crate::hop::Hops;
 use crate::packet::Packet;
@@ -51,7 +51,8 @@ impl<'a, H: Hops> Judge<'a, H> {
         key: &ConnectionKey,
         adoption: Option<AdoptionCause>,
     ) -> Verdict {
-        match self.place(service, key, key.virtual_address) {
+        let call_id = persistence::call_id(service, packet);
+        match self.place(service, key, key.virtual_address, call_id) {
             Ok(placed) => {
                 self.book(service, key, &placed, adoption);
                 if let Some(id) = placed.connection {
@@ -69,12 +70,14 @@ impl<'a, H: Hops> Judge<'a, H> {
         }
     }
 
-    /// Chooses a server and makes the connection entry. `destination` is the packet's own.
+    /// Chooses a server and makes the connection entry. `destination` is the packet's own, and
+    /// `call_id` what it says of its call where the service follows calls.
     pub(super) fn place(
         &mut self,
         service: &'a Service,
         key: &ConnectionKey,
         destination: IpAddr,
+        call_id: Option<&[u8]>,
     ) -> Result<Placed<'a>, NotPlaced> {
         // IPVS asks the defence before anything else.
         if self.defence.drops_packet() {
@@ -84,18 +87,15 @@ impl<'a, H: Hops> Judge<'a, H> {
             return Err(NotPlaced::Ignored(PassReason::FtpData));
         }
         if let Some(persistence) = service.spec.persistence {
-            return self.place_persistent(service, key, destination, &persistence);
+            let follows = Followed { template: template_key(service, key, &persistence), call_id };
+            return self.place_persistent(service, key, destination, &follows, &persistence);
         }
         if !accepts_port(service, key.virtual_port) {
             return Err(NotPlaced::NoServer);
         }
         let (server, moved_by_fallback) = self.choose(service, key, destination)?;
         let server_port = persistence::server_port(service, server, key.virtual_port);
-        let connection = if service.spec.one_packet && key.protocol == wire::protocol::UDP {
-            None
-        } else {
-            self.remember(service, key, server, server_port)?
-        };
+        let connection = self.remember_unless_single(service, key, server, server_port)?;
         Ok(Placed { server, server_port, connection, moved_by_fallback })
     }
 
@@ -123,6 +123,20 @@ impl<'a, H: Hops> Judge<'a, H> {
             scheduler::schedule(service, &mut book.state, &hash_key, self.now);
         let server = server.and_then(|index| service.servers.get(index));
         server.map(|server| (server, moved_by_fallback)).ok_or(NotPlaced::NoServer)
+    }
+
+    /// Makes the entry, unless every datagram is scheduled by itself (IPVS: one-packet scheduling).
+    pub(super) fn remember_unless_single(
+        &mut self,
+        service: &Service,
+        key: &ConnectionKey,
+        server: &Server,
+        server_port: u16,
+    ) -> Result<Option<ConnectionId>, NotPlaced> {
+        if service.spec.one_packet && key.protocol == wire::protocol::UDP {
+            return Ok(None);
+        }
+        self.remember(service, key, server, server_port)
     }
 
     /// Makes the entry. In a full table a scheduler that needs no memory places without one, but not

@@ -150,6 +150,7 @@ fn service(key: ServiceKey) -> ServiceSpec {
         flags: Vec::new(),
         sloppy: None,
         persistence: None,
+        persistence_engine: None,
         one_packet: false,
     }
 }

@@ -1,6 +1,7 @@
 //! The whole engine: frames in, verdicts and frames out.
 
 mod any_frame;
+mod calls;
 #[path = "../reference/crc32c.rs"]
 mod crc32c;
 mod defence;

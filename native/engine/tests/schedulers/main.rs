@@ -35,6 +35,7 @@ fn service(scheduler: SchedulerName, flags: &[SchedulerFlag]) -> ServiceSpec {
         flags: flags.to_vec(),
         sloppy: None,
         persistence: None,
+        persistence_engine: None,
         one_packet: false,
     }
 }

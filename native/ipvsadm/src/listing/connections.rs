@@ -15,9 +15,9 @@ pub fn connections_title(persistent: bool) -> String {
     )
 }
 
-/// Connections, in the order given.
+/// Connections, in the order given; `persistent` shows the data of packets that templates have.
 #[must_use]
-pub fn connections(rows: &[Connection], naming: &Naming) -> String {
+pub fn connections(rows: &[Connection], naming: &Naming, persistent: bool) -> String {
     let mut text = String::new();
     for row in rows {
         // IPVS: templates of services by mark are of the protocol "IP".
@@ -29,12 +29,18 @@ pub fn connections(rows: &[Connection], naming: &Naming) -> String {
         let seconds = row.expires_in_ms / 1000;
         let left = format!("{:02}:{:02}", seconds / 60, seconds % 60);
         let (client, virtual_address) = (place(row.client), place(row.virtual_address));
-        let _written = writeln!(
+        let _written = write!(
             text,
-            "{title:<3} {left:<6} {:<11} {client:<18} {virtual_address:<18} {}",
+            "{title:<3} {left:<6} {:<11} {client:<18} {virtual_address:<18} ",
             row.state,
-            place(row.server),
         );
+        let server = place(row.server);
+        let _written = match (row.persistence_engine, &row.persistence_data) {
+            (Some(engine), Some(data)) if persistent => {
+                writeln!(text, "{server:<16} {:<18} {data}", engine.name())
+            }
+            _ => writeln!(text, "{server}"),
+        };
     }
     text
 }

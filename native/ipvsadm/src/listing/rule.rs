@@ -51,6 +51,9 @@ fn attributes(service: &Service) -> String {
             let _written = write!(text, " -M {mask}");
         }
     }
+    if let Some(engine) = service.persistence_engine {
+        let _written = write!(text, " --pe {}", engine.name());
+    }
     if service.one_packet {
         text.push_str(" -o");
     }

@@ -100,6 +100,10 @@ fn attributes(service: &Service) -> String {
         if let Some(mask) = mask(service) {
             let _written = write!(text, " mask {mask}");
         }
+        // IPVS: not shown without persistence, though it is saved.
+        if let Some(engine) = service.persistence_engine {
+            let _written = write!(text, " pe {}", engine.name());
+        }
     }
     if service.one_packet {
         text.push_str(" ops");

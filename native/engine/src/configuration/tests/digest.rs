@@ -122,6 +122,10 @@ fn everything_that_places_counts() {
         vec![edit(|it| it.sloppy = Some(true))],
         vec![edit(|it| *it = persistent(web(), 60))],
         vec![edit(|it| *it = persistent(web(), 61))],
+        vec![edit(|it| {
+            *it = persistent(web(), 60);
+            it.persistence_engine = Some(PersistenceEngine::Sip);
+        })],
         vec![edit_server(|it| it.weight = 2)],
         vec![edit_server(|it| it.upper_threshold = 2)],
         vec![edit_server(|it| (it.upper_threshold, it.lower_threshold) = (2, 1))],

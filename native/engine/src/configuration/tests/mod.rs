@@ -42,6 +42,7 @@ fn spec(key: ServiceKey) -> ServiceSpec {
         flags: vec![],
         sloppy: None,
         persistence: None,
+        persistence_engine: None,
         one_packet: false,
     }
 }

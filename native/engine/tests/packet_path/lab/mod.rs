@@ -166,6 +166,7 @@ pub(crate) fn service(
         flags: flags.to_vec(),
         sloppy: None,
         persistence: None,
+        persistence_engine: None,
         one_packet: false,
     }
 }
