@@ -65,7 +65,7 @@
 //!   [`netlink::Netlink::resolve`]; changes by [`netlink::monitor::Monitor`].
 //! - Several workers: the first socket with [`FanoutGroup::New`], the others with
 //!   [`FanoutGroup::Join`] of [`PacketSocket::fanout_group`].
-//! - Bulk TCP the kernel forwards itself: [`fast_path`].
+//! - TCP flows the kernel forwards itself: [`fast_path`].
 //! - [`Waker`] ends a wait from another thread.
 //!
 //! # Traps

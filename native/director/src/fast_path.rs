@@ -5,6 +5,7 @@
 //! as well; the kernel would go on sending where it was told to.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use engine::connection::ConnectionKey;
@@ -25,6 +26,10 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Connections asked about in one turn at most.
 const READINGS: usize = 64;
 
+/// Readings in a row without a packet after which a connection comes back: by then they have cost as
+/// much as its next packet will here.
+const IDLE_READINGS: u8 = 10;
+
 /// A connection on the fast path.
 #[derive(Debug)]
 struct Held {
@@ -32,6 +37,8 @@ struct Held {
     hop: NextHop,
     /// What the engine knows of already.
     accounted: FlowCounters,
+    /// Readings without a packet since the last one with any.
+    idle: u8,
 }
 
 impl Held {
@@ -40,6 +47,7 @@ impl Held {
         let packets = carried.packets.saturating_sub(self.accounted.packets);
         let octets = carried.octets.saturating_sub(self.accounted.octets);
         self.accounted = carried;
+        self.idle = if packets == 0 { self.idle.saturating_add(1) } else { 0 };
         engine.account(&self.flow, packets, octets, now);
     }
 
@@ -85,12 +93,28 @@ impl FastFlows {
             self.due = now + INTERVAL;
             self.unread.extend(self.flows.keys());
         }
-        let rest = self.unread.len().saturating_sub(READINGS);
-        for key in self.unread.drain(rest..) {
-            let Some(held) = self.flows.get_mut(&key) else { continue };
-            if let Some(carried) = port.carried(&key) {
-                held.account(engine, carried, now);
-            }
+        for _ in 0..READINGS {
+            let Some(key) = self.unread.pop() else { break };
+            self.read(key, engine, port, now);
+        }
+    }
+
+    /// Asks what one connection carried, and takes it back when that is nothing for long.
+    fn read(
+        &mut self,
+        key: ConnectionKey,
+        engine: &mut Engine,
+        port: &mut impl PacketPort,
+        now: Instant,
+    ) {
+        let Entry::Occupied(mut entry) = self.flows.entry(key) else { return };
+        let held = entry.get_mut();
+        if let Some(carried) = port.carried(&key) {
+            held.account(engine, carried, now);
+        }
+        if held.idle >= IDLE_READINGS {
+            entry.remove().end(engine, port, now);
+            engine.drop_fast(&key, now);
         }
     }
 
@@ -134,7 +158,7 @@ impl FastFlows {
         }
         if port.take_over(flow, &hop) {
             let accounted = FlowCounters::default();
-            self.flows.insert(flow.key, Held { flow: *flow, hop, accounted });
+            self.flows.insert(flow.key, Held { flow: *flow, hop, accounted, idle: 0 });
         } else {
             engine.drop_fast(&flow.key, now);
         }

@@ -101,15 +101,3 @@ pub(crate) fn segment_between(
     frame.resize(60, 0);
     frame
 }
-
-/// A segment that stands for several, with `octets` of zeroes; its TCP checksum is not filled in.
-pub(crate) fn super_frame(source_port: u16, port: u16, octets: u16) -> Vec<u8> {
-    let mut frame = segment(source_port, port, ACK);
-    frame.truncate(54);
-    frame.resize(54 + usize::from(octets), 0);
-    frame[16..18].copy_from_slice(&(octets + 40).to_be_bytes());
-    frame[24..26].copy_from_slice(&[0, 0]);
-    let sum = checksum::of(&frame[14..34]);
-    frame[24..26].copy_from_slice(&sum.to_be_bytes());
-    frame
-}

@@ -1,6 +1,6 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use afpacket::vnet::{PartialChecksum, Segmentation};
+use afpacket::vnet::PartialChecksum;
 use engine::command::{Command, Protocol, ServiceKey, ServiceSpec};
 use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
@@ -11,9 +11,7 @@ use super::*;
 use crate::events::{EventReceiver, channel};
 use crate::port::{FaultPort, FaultRates, MemoryPort, MemoryWire, WireFrame};
 use crate::query::Question;
-use crate::testing::{
-    ACK, CLIENT, FIN, SYN, VIRTUAL, add_server, add_service, segment, super_frame,
-};
+use crate::testing::{ACK, CLIENT, FIN, SYN, VIRTUAL, add_server, add_service, segment};
 use crate::{clients, hops};
 
 mod masquerading;
@@ -261,19 +259,11 @@ fn sctp(mut command: Command) -> Command {
     command
 }
 
-/// A frame that the device still has to cut into segments.
-fn merged(octets: Vec<u8>) -> WireFrame {
-    let mut frame = WireFrame::plain(InterfaceId(1), octets);
-    frame.offload.segmentation =
-        Some(Segmentation { kind: 1, segment_size: 1448, header_length: 54 });
-    frame
-}
-
-/// A connection that carries enough for the fast path of `bench`, and its key.
-fn bulk_connection(bench: &mut Bench<MemoryPort>) -> ConnectionKey {
+/// A connection lively enough for the fast path of `bench`, and its key.
+fn lively_connection(bench: &mut Bench<MemoryPort>) -> ConnectionKey {
     bench.put(segment(1000, 80, SYN));
-    for _ in 0..40 {
-        bench.wire.put(merged(super_frame(1000, 80, 60_000)));
+    for _ in 0..8 {
+        bench.put(segment(1000, 80, ACK));
     }
     bench.turn();
     bench.turn();
@@ -288,11 +278,11 @@ fn bulk_connection(bench: &mut Bench<MemoryPort>) -> ConnectionKey {
 }
 
 #[test]
-fn a_bulk_connection_takes_the_fast_path_until_it_ends() {
+fn a_lively_connection_takes_the_fast_path_until_it_ends() {
     let mut bench = memory();
     bench.wire.open_fast_path();
     bench.serve(ready());
-    let key = bulk_connection(&mut bench);
+    let key = lively_connection(&mut bench);
     assert_eq!(bench.wire.fast(&key), Some(hops::assumed([10, 0, 0, 11].into())));
     bench.wire.carry(&key, 60_040);
     while bench.statistics().engine.fast_path.packets != Counter(1) {
@@ -308,11 +298,42 @@ fn a_bulk_connection_takes_the_fast_path_until_it_ends() {
 }
 
 #[test]
+fn a_connection_that_goes_on_stays_on_the_fast_path() {
+    let mut bench = memory();
+    bench.wire.open_fast_path();
+    bench.serve(ready());
+    let key = lively_connection(&mut bench);
+    for packets in 1..=12 {
+        bench.wire.carry(&key, 40);
+        while bench.statistics().engine.fast_path.packets != Counter(packets) {
+            assert!(bench.wire.fast(&key).is_some());
+            bench.turn();
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_fell_silent_comes_back_and_may_go_again() {
+    let mut bench = memory();
+    bench.wire.open_fast_path();
+    bench.serve(ready());
+    let key = lively_connection(&mut bench);
+    assert!(bench.wire.fast(&key).is_some());
+    while bench.wire.fast(&key).is_some() {
+        bench.turn();
+    }
+    let statistics = bench.statistics().engine;
+    assert_eq!((statistics.fast_path.connections, statistics.connections), (0, 1));
+    lively_connection(&mut bench);
+    assert!(bench.wire.fast(&key).is_some());
+}
+
+#[test]
 fn a_changed_way_brings_a_connection_back() {
     let mut bench = memory();
     bench.wire.open_fast_path();
     let id = bench.serve(ready());
-    let key = bulk_connection(&mut bench);
+    let key = lively_connection(&mut bench);
     assert!(bench.wire.fast(&key).is_some());
     bench.command(WorkerCommand::Hops(HopTable::from_iter([(id, ready())]).into()));
     bench.turn();
@@ -329,7 +350,7 @@ fn a_removed_service_brings_its_connections_back() {
     let mut bench = memory();
     bench.wire.open_fast_path();
     let id = bench.serve(ready());
-    let key = bulk_connection(&mut bench);
+    let key = lively_connection(&mut bench);
     assert!(bench.wire.fast(&key).is_some());
     let (query, _answer) = Query::new();
     let hops = HopTable::from_iter([(id, ready())]);
@@ -342,9 +363,9 @@ fn a_removed_service_brings_its_connections_back() {
 fn a_port_without_a_fast_path_forwards_everything_itself() {
     let mut bench = memory();
     bench.serve(ready());
-    let key = bulk_connection(&mut bench);
+    let key = lively_connection(&mut bench);
     assert_eq!(bench.wire.fast(&key), None);
-    bench.wire.put(merged(super_frame(1000, 80, 60_000)));
+    bench.put(segment(1000, 80, ACK));
     bench.turn();
     assert!(bench.wire.take().is_some());
     assert_eq!(bench.statistics().engine.fast_path.connections, 0);

@@ -1,9 +1,10 @@
-//! The fast path: something quicker than the director forwards the frames of a bulk connection and
-//! counts them.
+//! The fast path: something quicker than the director forwards the frames of a connection and counts
+//! them.
 //!
-//! The engine offers connections that carry much, and takes them back when they end or change. The
-//! caller decides what becomes of an offer: [`Engine::take_fast`] says that the fast path has the
-//! connection, from then on [`Engine::account`] is told now and then what it carried.
+//! The engine offers lively connections, and takes them back when they end or change. The caller
+//! decides what becomes of an offer: [`Engine::take_fast`] says that the fast path has the
+//! connection, from then on [`Engine::account`] is told now and then what it carried, and
+//! [`Engine::drop_fast`] when the fast path does not have it any more.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -25,11 +26,9 @@ use crate::packet::Packet;
 use crate::snapshot::{Counter, FastPathSnapshot};
 use crate::time::Instant;
 
-/// Frames smaller than this are not looked at: what is worth an offer comes in merged segments, or
-/// at least in full ones.
-const FRAME_LEAST: u64 = 1024;
-/// What a connection has to carry within [`WINDOW`] to be offered: about 80 Mbit/s.
-const BULK_OCTETS: u64 = 1 << 20;
+/// Packets a connection has to carry within [`WINDOW`] to be offered: the way there and back costs as
+/// much as one or two of them do here.
+const LIVELY_PACKETS: u32 = 8;
 const WINDOW: Duration = Duration::from_millis(100);
 /// Connections watched at a time; a power of two.
 const CANDIDATES: usize = 256;
@@ -57,7 +56,7 @@ pub enum FastPathChange {
 #[derive(Clone, Copy, Debug, Default)]
 struct Candidate {
     connection: Option<ConnectionId>,
-    octets: u64,
+    packets: u32,
     since: Instant,
 }
 
@@ -87,22 +86,21 @@ impl FastPath {
         }
     }
 
-    /// Whether a connection that just carried `octets` is worth an offer now.
-    fn is_bulk(&mut self, id: ConnectionId, octets: u64, now: Instant) -> bool {
+    /// Whether a connection that just carried a packet is worth an offer now: once a window, so that
+    /// an offer that comes to nothing is made again.
+    fn is_lively(&mut self, id: ConnectionId, now: Instant) -> bool {
         let place = id.index() as usize % CANDIDATES;
         let Some(candidate) = self.candidates.get_mut(place) else { return false };
         let vacant = candidate.connection.is_none();
         if vacant || now.saturating_since(candidate.since) > WINDOW {
-            *candidate = Candidate { connection: Some(id), octets: 0, since: now };
+            *candidate = Candidate { connection: Some(id), packets: 0, since: now };
         }
         if candidate.connection != Some(id) {
             // Its turn comes when the present one's window is over.
             return false;
         }
-        let before = candidate.octets;
-        candidate.octets += octets;
-        // Once a window: an offer that was not taken is made again.
-        before < BULK_OCTETS && candidate.octets >= BULK_OCTETS
+        candidate.packets += 1;
+        candidate.packets == LIVELY_PACKETS
     }
 
     /// Offers a connection if there is room beside the others; `held` is 1 if it has a place.
@@ -168,11 +166,10 @@ impl FastPath {
         carried: &Carried<'_>,
         now: Instant,
     ) -> bool {
-        let fits = packet.length() >= FRAME_LEAST
-            && carried.state == Some(TcpState::Established)
+        let fits = carried.state == Some(TcpState::Established)
             && carried.server.forwarding == ForwardingMethod::DirectRouting
             && is_plain(packet);
-        if !fits || !self.is_bulk(carried.id, packet.length(), now) {
+        if !fits || !self.is_lively(carried.id, now) {
             return false;
         }
         let (key, server) = (carried.key, carried.server.id);
@@ -203,8 +200,8 @@ pub(super) const fn is_turning_point(upper: &Upper) -> bool {
 }
 
 impl Engine {
-    /// Offers connections with much traffic to a fast path that can have up to `connections`, from
-    /// now on; 0 for no fast path, as at first. What a former one had is forgotten.
+    /// Offers lively connections to a fast path that can have up to `connections`, from now on; 0 for
+    /// no fast path, as at first. What a former one had is forgotten.
     pub fn use_fast_path(&mut self, connections: u32) {
         self.fast_path =
             if connections == 0 { FastPath::default() } else { FastPath::new(connections) };

@@ -2,10 +2,10 @@
 
 use engine::command::{Command, Protocol};
 use engine::connection::ConnectionKey;
-use engine::frame::{FrameMeta, Segmentation};
+use engine::frame::FrameMeta;
 use engine::{FastFlow, FastPathChange};
 
-use crate::lab::frames::{ACK, DF, FIN, Ip, RST, SYN, tcp, tcp_segment};
+use crate::lab::frames::{ACK, FIN, RST, SYN, tcp};
 use crate::lab::{
     CLIENT_SIDE, Lab, PORT, VIP, address, cluster_service, key, server, set_weight, sloppy_tcp,
 };
@@ -13,6 +13,8 @@ use crate::lab::{
 const CLIENT: &str = "203.0.113.9";
 const CLIENT_PORT: u16 = 20_000;
 const FLOWS: u32 = 2;
+/// Segments within 100 ms that make a connection worth it.
+const LIVELY: u32 = 8;
 
 fn connection(client_port: u16) -> ConnectionKey {
     ConnectionKey {
@@ -31,19 +33,10 @@ fn lab() -> Lab {
     lab
 }
 
-/// A super-frame with `octets` of data.
-fn bulk(client_port: u16, octets: usize) -> Vec<u8> {
-    let mut ip = Ip::new(CLIENT, VIP);
-    ip.flags = DF;
-    ip.frame(6, &tcp_segment(client_port, PORT, ACK, &vec![7; octets]))
-}
-
-const MERGED: Segmentation = Segmentation { segment_size: 1448, header_length: 66 };
-
-fn send_bulk(lab: &mut Lab, client_port: u16, octets: usize) {
-    let meta = FrameMeta { segmentation: Some(MERGED), ..FrameMeta::plain(CLIENT_SIDE) };
-    for _ in 0..octets / 60_000 {
-        lab.process_with(&bulk(client_port, 60_000), &meta);
+/// So many segments of a connection within a moment.
+fn send(lab: &mut Lab, client_port: u16, segments: u32) {
+    for _ in 0..segments {
+        lab.process(&tcp(CLIENT, client_port, VIP, ACK));
     }
 }
 
@@ -55,12 +48,13 @@ fn changes(lab: &mut Lab) -> Vec<FastPathChange> {
 fn establish(lab: &mut Lab, client_port: u16) {
     lab.process(&tcp(CLIENT, client_port, VIP, SYN));
     lab.process(&tcp(CLIENT, client_port, VIP, ACK));
+    lab.wait_ms(101);
 }
 
 /// A connection that was offered, and its offer.
 fn offered(lab: &mut Lab, client_port: u16) -> FastFlow {
     establish(lab, client_port);
-    send_bulk(lab, client_port, 1_200_000);
+    send(lab, client_port, LIVELY);
     match changes(lab).as_slice() {
         [FastPathChange::Offer(flow)] => *flow,
         other => panic!("one offer expected: {other:?}"),
@@ -84,7 +78,7 @@ fn returned(lab: &mut Lab) -> Vec<ConnectionKey> {
 }
 
 #[test]
-fn a_connection_that_carries_much_is_offered_with_its_server() {
+fn a_lively_connection_is_offered_with_its_server() {
     let mut lab = lab();
     let flow = offered(&mut lab, CLIENT_PORT);
     assert_eq!((flow.key, flow.interface), (connection(CLIENT_PORT), CLIENT_SIDE));
@@ -93,16 +87,22 @@ fn a_connection_that_carries_much_is_offered_with_its_server() {
 }
 
 #[test]
-fn little_or_slow_traffic_is_not_offered() {
+fn slow_traffic_is_not_offered() {
     let mut lab = lab();
     establish(&mut lab, CLIENT_PORT);
     for _ in 0..20 {
-        send_bulk(&mut lab, CLIENT_PORT, 120_000);
         lab.wait_ms(101);
+        send(&mut lab, CLIENT_PORT, LIVELY - 1);
     }
-    for _ in 0..5_000 {
-        lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, ACK));
-    }
+    assert_eq!(changes(&mut lab), []);
+}
+
+#[test]
+fn a_connection_that_is_not_established_is_not_offered() {
+    let mut lab = lab();
+    establish(&mut lab, CLIENT_PORT);
+    lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, FIN | ACK));
+    send(&mut lab, CLIENT_PORT, 3 * LIVELY);
     assert_eq!(changes(&mut lab), []);
 }
 
@@ -110,7 +110,7 @@ fn little_or_slow_traffic_is_not_offered() {
 fn without_a_fast_path_nothing_is_offered() {
     let mut lab = Lab::new(&cluster_service());
     establish(&mut lab, CLIENT_PORT);
-    send_bulk(&mut lab, CLIENT_PORT, 3_000_000);
+    send(&mut lab, CLIENT_PORT, 3 * LIVELY);
     assert_eq!(changes(&mut lab), []);
 }
 
@@ -118,10 +118,9 @@ fn without_a_fast_path_nothing_is_offered() {
 fn tagged_frames_are_not_offered() {
     let mut lab = lab();
     establish(&mut lab, CLIENT_PORT);
-    let tagged =
-        FrameMeta { vlan: Some(5), segmentation: Some(MERGED), ..FrameMeta::plain(CLIENT_SIDE) };
-    for _ in 0..40 {
-        lab.process_with(&bulk(CLIENT_PORT, 60_000), &tagged);
+    let tagged = FrameMeta { vlan: Some(5), ..FrameMeta::plain(CLIENT_SIDE) };
+    for _ in 0..3 * LIVELY {
+        lab.process_with(&tcp(CLIENT, CLIENT_PORT, VIP, ACK), &tagged);
     }
     assert_eq!(changes(&mut lab), []);
 }
@@ -205,11 +204,11 @@ fn the_fast_path_has_a_limit_and_what_it_drops_makes_room() {
     taken(&mut lab, CLIENT_PORT + 1);
     assert!(!lab.engine.take_fast(&third, lab.now));
     establish(&mut lab, CLIENT_PORT + 2);
-    send_bulk(&mut lab, CLIENT_PORT + 2, 1_200_000);
+    send(&mut lab, CLIENT_PORT + 2, LIVELY);
     assert_eq!(changes(&mut lab), []);
     lab.engine.drop_fast(&first.key, lab.now);
     lab.wait_ms(101);
-    send_bulk(&mut lab, CLIENT_PORT + 2, 1_200_000);
+    send(&mut lab, CLIENT_PORT + 2, LIVELY);
     assert_eq!(changes(&mut lab).len(), 1);
 }
 
@@ -218,7 +217,7 @@ fn a_connection_the_fast_path_lost_is_offered_again() {
     let mut lab = lab();
     let flow = taken(&mut lab, CLIENT_PORT);
     lab.wait_ms(101);
-    send_bulk(&mut lab, CLIENT_PORT, 1_200_000);
+    send(&mut lab, CLIENT_PORT, LIVELY);
     assert_eq!(changes(&mut lab), [FastPathChange::Offer(flow)]);
     assert_eq!(lab.engine.statistics().fast_path.connections, 0);
     assert!(lab.engine.take_fast(&flow, lab.now));
