@@ -1,11 +1,8 @@
 // Ten thousand services with ten servers each: what commands take, and what edits do to packets.
-//
-//     npm run bench:tables -- [--rounds 3] [--seconds 8]
-
-import { parseArgs } from 'node:util'
 
 import { Director } from '../lib/index.ts'
 import { Shell } from '../test/conformance/command.ts'
+import { command, positive } from './command-line.ts'
 import { EditedDirector, type Turn } from './edits.ts'
 import { largeServices, restoreLines } from './large-table.ts'
 import { median, spread } from './quantiles.ts'
@@ -97,11 +94,19 @@ async function edits(rounds: number, seconds: number): Promise<void> {
   }
 }
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '8' },
-  },
+const usage = `npm run bench:tables -- [OPTION...]
+
+--rounds N   turns without and with edits; 3 unless given
+--seconds S  of a turn; 8 unless given`
+
+const options = {
+  rounds: { type: 'string', default: '3' },
+  seconds: { type: 'string', default: '8' },
+} as const
+
+await command(usage, options, async (values) => {
+  const [rounds, seconds] = [positive('rounds', values.rounds), positive('seconds', values.seconds)]
+  await commands()
+  await edits(rounds, seconds)
+  return true
 })
-await commands()
-await edits(Number(values.rounds), Number(values.seconds))

@@ -1,6 +1,8 @@
 import type { Command, MarkMatch, ServiceKey, Settings, SettingsPatch } from './command.js'
 import type { CoreControl } from './binding/core.js'
 import { coreError, errorCode } from './binding/outcome.js'
+import { valueOf } from './binding/text.js'
+import type { JsonText } from './binding/text.js'
 import { asDeclared } from './configuration.js'
 import type { Configuration } from './configuration.js'
 import { Configurator } from './configurator.js'
@@ -180,8 +182,8 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
   }
 
   /** @internal */
-  protected tellAll(events: readonly CoreEvent[]): void {
-    for (const event of events) this.tellCore(event)
+  protected tellAll(events: JsonText<CoreEvent[]> | null): void {
+    for (const event of events === null ? [] : valueOf(events)) this.tellCore(event)
   }
 
   /** @internal */

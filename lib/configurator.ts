@@ -1,7 +1,7 @@
 import { identityOf, isMeant, serverText, serviceText } from './address.js'
 import type { CoreControl } from './binding/core.js'
 import { unwrap } from './binding/outcome.js'
-import { textOf, valueOf } from './binding/text.js'
+import { textOf } from './binding/text.js'
 import type { Command, ServerKey, ServiceKey } from './command.js'
 import type { Configuration, ConfiguredService } from './configuration.js'
 import { drainOptions } from './drain.js'
@@ -102,7 +102,7 @@ export class Configurator {
 
   /** The configuration as the core has it now: whole, or of the services only one. */
   read(only: ServiceKey | null = null): Configuration {
-    return valueOf(unwrap(this.#host.core().configuration(only)))
+    return unwrap(this.#host.core().configuration(textOf(only)))
   }
 
   #read(): ReadonlyMap<string, ConfiguredService> {

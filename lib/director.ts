@@ -1,6 +1,6 @@
 import type { CoreDirector } from './binding/core.js'
-import { coreError, unwrap } from './binding/outcome.js'
-import { valueOf } from './binding/text.js'
+import { unwrap } from './binding/outcome.js'
+import { textOf } from './binding/text.js'
 import type { ServiceKey } from './command.js'
 import { ConfigurableDirector } from './configurable.js'
 import type { ConnectionFilter, ConnectionPage, ConnectionRow } from './connection.js'
@@ -113,7 +113,7 @@ export class Director extends ConfigurableDirector {
    * service. Rejects with `ERR_DIRECTOR_CLOSED` after `close()`.
    */
   async snapshot(service?: ServiceKey): Promise<LiveStatistics> {
-    return valueOf(unwrap(await this.core().statistics(keyOrNull(service))))
+    return unwrap(await this.core().statistics(textOf(keyOrNull(service))))
   }
 
   /**
@@ -144,17 +144,17 @@ export class Director extends ConfigurableDirector {
 
   /** @internal */
   async connectionPage(filter: ConnectionFilter, cursor: number, limit: number): Promise<ConnectionPage> {
-    return unwrap(await this.core().connections(filter, cursor, limit))
+    return unwrap(await this.core().connections(textOf(filter), cursor, limit))
   }
 
   /** Says where the next packet of a flow goes, and why. */
   async explain(flow: Flow): Promise<Explanation> {
-    return unwrap(await this.core().explain(checked(flowCheck, flow, new Problems())))
+    return unwrap(await this.core().explain(textOf(checked(flowCheck, flow, new Problems()))))
   }
 
   /** Sets the traffic counters of a service, or of all, to zero (`ipvsadm -Z`); those of verdicts go on. */
   async zero(service?: ServiceKey): Promise<void> {
-    unwrap(await this.core().zero(keyOrNull(service)))
+    unwrap(await this.core().zero(textOf(keyOrNull(service))))
   }
 
   /** A director that cannot be controlled as asked does not run. */
@@ -205,8 +205,7 @@ export class Director extends ConfigurableDirector {
     clearInterval(this.#drainTimer)
     this.drains.fail(closedError)
     try {
-      const outcome = await this.#core.close()
-      if ('error' in outcome) throw coreError(outcome.error)
+      unwrap(await this.#core.close())
     } finally {
       this.#keepAlive.end()
       this.#logger?.info('the director has closed')

@@ -1,6 +1,6 @@
 import type { CoreOfflineDirector } from './binding/core.js'
 import { unwrap } from './binding/outcome.js'
-import { valueOf } from './binding/text.js'
+import { textOf } from './binding/text.js'
 import type { ServiceKey } from './command.js'
 import { ConfigurableDirector } from './configurable.js'
 import type { ConnectionFilter, ConnectionPage, ConnectionRow } from './connection.js'
@@ -10,7 +10,13 @@ import { nativeAddon } from './native.js'
 import { address, checked, integer } from './options/check.js'
 import { connectionFilter, flow as flowCheck } from './options/connections.js'
 import { keyOrNull } from './options/key.js'
-import { frame as frameCheck, frameMeta, hop as hopCheck, offlineOptions } from './options/offline.js'
+import {
+  frame as frameCheck,
+  frameMeta,
+  frames as framesCheck,
+  hop as hopCheck,
+  offlineOptions,
+} from './options/offline.js'
 import type { OfflineOptions } from './options/offline.js'
 import { Problems } from './options/problems.js'
 import { checkSloppy, initialBatch } from './options/start.js'
@@ -64,6 +70,20 @@ export class OfflineDirector extends ConfigurableDirector {
     return result
   }
 
+  /**
+   * Judges Ethernet frames one after the other, as `process()` does, and answers in their order. `meta`
+   * is true of each of them. Nothing is judged when one of them is no `Uint8Array`.
+   *
+   * @throws DirectorError `ERR_DIRECTOR_INVALID_OPTIONS`, `ERR_DIRECTOR_OUT_OF_RANGE` for arguments of the wrong kind
+   */
+  processAll(frames: readonly Uint8Array[], meta: FrameMeta = {}): OfflineResult[] {
+    const problems = new Problems()
+    const accepted = framesCheck(frames, 'frames', problems) ?? frames
+    const results = this.#core.processAll(accepted, checked(frameMeta, meta, problems, 'meta'))
+    this.#settle()
+    return results
+  }
+
   /** Takes the frames that waited for a hardware address and may leave since `setHop()`. */
   takeReleased(): OutgoingFrame[] {
     return this.#core.takeReleased()
@@ -88,18 +108,18 @@ export class OfflineDirector extends ConfigurableDirector {
   setHop(server: string, hop: HopOptions): void {
     const problems = new Problems()
     address(server, 'server', problems)
-    unwrap(this.#core.setHop(server, checked(hopCheck, hop, problems, 'hop')))
+    unwrap(this.#core.setHop(server, textOf(checked(hopCheck, hop, problems, 'hop'))))
     this.#settle()
   }
 
   /** All counters, now; of the services only those of one, if it is named: none if there is no such service. */
   snapshot(service?: ServiceKey): Statistics {
-    return valueOf(unwrap(this.#core.statistics(keyOrNull(service))))
+    return unwrap(this.#core.statistics(textOf(keyOrNull(service))))
   }
 
   /** Sets the traffic counters of a service, or of all, to zero (`ipvsadm -Z`); those of verdicts go on. */
   zero(service?: ServiceKey): void {
-    unwrap(this.#core.zero(keyOrNull(service)))
+    unwrap(this.#core.zero(textOf(keyOrNull(service))))
   }
 
   /** The entries of the connection table that pass a filter. */
@@ -116,7 +136,7 @@ export class OfflineDirector extends ConfigurableDirector {
 
   /** @internal */
   connectionPage(filter: ConnectionFilter, cursor: number, limit: number): ConnectionPage {
-    return unwrap(this.#core.connections(filter, cursor, limit))
+    return unwrap(this.#core.connections(textOf(filter), cursor, limit))
   }
 
   /**
@@ -126,7 +146,7 @@ export class OfflineDirector extends ConfigurableDirector {
    */
   explain(flow: Flow | Uint8Array): Explanation {
     if (flow instanceof Uint8Array) return unwrap(this.#core.explainFrame(flow))
-    return unwrap(this.#core.explain(checked(flowCheck, flow, new Problems())))
+    return unwrap(this.#core.explain(textOf(checked(flowCheck, flow, new Problems()))))
   }
 
   /** @internal */

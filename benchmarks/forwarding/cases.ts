@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { lossFree, overload } from './limits.ts'
-import { busySeconds, processSeconds, type Meter } from './measure.ts'
+import { busySeconds, figureIn, processSeconds, type Meter } from './measure.ts'
 import { ports, type Site } from './network.ts'
 import type { Contender, RivalName, Surroundings, Traffic } from './rivals.ts'
 
@@ -63,7 +63,10 @@ function bulk(title: string, streams: number): Case {
       const busy = busySeconds()
       const summary = await meter.client('bulk-client', ports.bulk, { seconds, streams })
       const used = busySeconds() - busy
-      return { rate: Number(summary['bitsPerSecond']) / 1e9, cost: used / (Number(summary['bytes']) / 1e9) }
+      return {
+        rate: figureIn(summary, 'bitsPerSecond') / 1e9,
+        cost: used / (figureIn(summary, 'bytes') / 1e9),
+      }
     },
   }
 }
@@ -78,7 +81,7 @@ const newConnections: Case = {
   run: async ({ meter, seconds }) => {
     const busy = busySeconds()
     const options = { maxSeconds: seconds, concurrency: 64 }
-    const rate = Number((await meter.client('tcp-short', ports.requests, options))['perSecond'])
+    const rate = figureIn(await meter.client('tcp-short', ports.requests, options), 'perSecond')
     return { rate, cost: ((busySeconds() - busy) / (rate * seconds)) * 1e6 }
   },
 }
@@ -101,7 +104,7 @@ function requests(
       const options = { connections, intervalMs, payloadBytes: 64, maxSeconds: turn.seconds }
       const asked = turn.meter.client('tcp-long', ports.requests, options)
       const [summary] = await Promise.all([asked, load?.(turn)])
-      return { p50: Number(summary['p50Ms']), p99: Number(summary['p99Ms']) }
+      return { p50: figureIn(summary, 'p50Ms'), p99: figureIn(summary, 'p99Ms') }
     },
   }
 }

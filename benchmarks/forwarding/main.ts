@@ -1,12 +1,9 @@
 // Forwarding through a director beside what people would use instead, in one run, turn by turn.
-//
-//     npm run bench:forwarding -- [--only CASE,...] [--rivals NAME,...] [--rounds 5] [--seconds 3]
-//         [--out FOLDER] [--check]
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
+import { chosen, command, positive } from '../command-line.ts'
 import { check } from '../contract.ts'
 import { cases } from './cases.ts'
 import { groupsOf, picture } from './picture.ts'
@@ -14,37 +11,33 @@ import { json, markdown } from './report.ts'
 import { rivals, type RivalName } from './rivals.ts'
 import { runAll, type Plan } from './run.ts'
 
+const rivalNames = Object.keys(rivals) as RivalName[]
+const usage = `npm run bench:forwarding -- [OPTION...]
+
+--only CASE,...    of ${Object.keys(cases).join(', ')}; all unless given
+--rivals NAME,...  of ${rivalNames.join(', ')}; all unless given
+--rounds N         turns of each contender in each case; 5 unless given
+--seconds S        of a turn; 3 unless given
+--out FOLDER       for forwarding.md, .json and .svg; target/forwarding unless given
+--check            end with status 1 when a promise is missed`
+
+const options = {
+  only: { type: 'string' },
+  rivals: { type: 'string' },
+  rounds: { type: 'string', default: '5' },
+  seconds: { type: 'string', default: '3' },
+  out: { type: 'string', default: 'target/forwarding' },
+  check: { type: 'boolean', default: false },
+} as const
+
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
-function chosen<Name extends string>(option: string, text: string | undefined, all: readonly Name[]): Name[] {
-  if (text === undefined) return [...all]
-  const unknown = text.split(',').filter((name) => !all.includes(name as Name))
-  if (unknown.length === 0) return text.split(',') as Name[]
-  throw new RangeError(`--${option}: there is no ${unknown.join(', ')}; there are ${all.join(', ')}`)
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text)
-  if (value > 0) return value
-  throw new RangeError(`--${option} is ${text}; a number above 0 is allowed`)
-}
-
-async function main(): Promise<boolean> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string' },
-      rivals: { type: 'string' },
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '3' },
-      out: { type: 'string', default: 'target/forwarding' },
-      check: { type: 'boolean', default: false },
-    },
-  })
+await command(usage, options, async (values) => {
   const plan: Plan = {
     cases: chosen('only', values.only, Object.keys(cases)),
-    rivals: chosen('rivals', values.rivals, Object.keys(rivals) as RivalName[]),
+    rivals: chosen('rivals', values.rivals, rivalNames),
     rounds: positive('rounds', values.rounds),
     seconds: positive('seconds', values.seconds),
     progress: print,
@@ -61,6 +54,4 @@ async function main(): Promise<boolean> {
   for (const { name, bound, seen } of missed)
     print(`missed: ${name} is ${seen?.toFixed(3)}, promised ${bound}`)
   return missed.length === 0 || !values.check
-}
-
-process.exitCode = (await main()) ? 0 : 1
+})

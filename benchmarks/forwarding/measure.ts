@@ -48,6 +48,13 @@ export function processSeconds(pid: number): number {
   return ((user ?? 0) + (system ?? 0)) / 100
 }
 
+/** A number that a program told; that it told none is no figure of 0, but an error. */
+export function figureIn(summary: Message, name: string): number {
+  const value = summary[name]
+  if (typeof value === 'number') return value
+  throw new Error(`the client's summary has no number ${name}: ${JSON.stringify(summary)}`)
+}
+
 /** The client and the server of a run, and what the server counts. */
 export class Meter {
   readonly network: Network
@@ -115,7 +122,7 @@ export class Meter {
     const child = startPeer(this.network.client, 'udp-flood', options)
     return async () => {
       const summary = await summaryOf(child)
-      return { sent: Number(summary['sent']), seconds: Number(summary['seconds']) }
+      return { sent: figureIn(summary, 'sent'), seconds: figureIn(summary, 'seconds') }
     }
   }
 

@@ -1,8 +1,7 @@
 // A run as Markdown and as JSON.
 
-import { cpus, release } from 'node:os'
-
 import { check } from '../contract.ts'
+import { machine } from '../machine.ts'
 import { median, spread } from '../quantiles.ts'
 import { cases, type Figure } from './cases.ts'
 import { ratiosOf, type Results } from './results.ts'
@@ -14,12 +13,6 @@ export interface Run {
   readonly seconds: number
   /** Contenders that could not run, and why. */
   readonly absent: ReadonlyMap<string, string>
-}
-
-/** The machine, as text. */
-export function machine(): string {
-  const [processor] = cpus()
-  return `${cpus().length} x ${processor?.model ?? 'unknown processor'}, Linux ${release()}`
 }
 
 /** What a figure is. */

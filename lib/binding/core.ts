@@ -6,39 +6,45 @@ import type { Explanation, Flow } from '../explanation.js'
 import type { Spread } from '../options/start.js'
 import type { LiveStatistics, Statistics, Version } from '../snapshot.js'
 import type { FrameMeta, HopOptions, OfflineResult, OutgoingFrame } from '../verdict.js'
-import type { Outcome } from './outcome.js'
+import type { OutcomeText } from './outcome.js'
 import type { JsonText } from './text.js'
 
 /** What live and offline directors of the addon share. */
 export interface CoreControl {
   /** Applies commands, all or none. */
-  apply(commands: JsonText<readonly Command[]>): Outcome<Version>
+  apply(commands: JsonText<readonly Command[]>): OutcomeText<Version>
   /** The configuration in force; of the services one, if it is named. */
-  configuration(only: ServiceKey | null): Outcome<JsonText<Configuration>>
-  /** Takes the events that wait. */
-  takeEvents(): CoreEvent[]
+  configuration(only: JsonText<ServiceKey | null>): OutcomeText<Configuration>
+  /** Takes the events that wait; `null` when nothing happened. */
+  takeEvents(): JsonText<CoreEvent[]> | null
 }
 
 /** The addon's live director. */
 export interface CoreDirector extends CoreControl {
   /** Starts it, once; `wake` is called when there are events to take. */
-  start(options: JsonText<CoreStartOptions>, wake: () => void): Promise<Outcome<null>>
+  start(options: JsonText<CoreStartOptions>, wake: () => void): Promise<OutcomeText<null>>
   /** Reads all counters; of the services those of one, if it is named. */
-  statistics(only: ServiceKey | null): Promise<Outcome<JsonText<LiveStatistics>>>
+  statistics(only: JsonText<ServiceKey | null>): Promise<OutcomeText<LiveStatistics>>
   /** Lists a part of the connection table. */
-  connections(filter: ConnectionFilter, cursor: number, limit: number): Promise<Outcome<ConnectionPage>>
+  connections(
+    filter: JsonText<ConnectionFilter>,
+    cursor: number,
+    limit: number,
+  ): Promise<OutcomeText<ConnectionPage>>
   /** Says where a flow goes. */
-  explain(flow: Flow): Promise<Outcome<Explanation>>
+  explain(flow: JsonText<Flow>): Promise<OutcomeText<Explanation>>
   /** Sets counters to zero. */
-  zero(service: ServiceKey | null): Promise<Outcome<null>>
+  zero(service: JsonText<ServiceKey | null>): Promise<OutcomeText<null>>
   /** Stops and undoes everything. */
-  close(): Promise<Outcome<null>>
+  close(): Promise<OutcomeText<null>>
 }
 
 /** The addon's offline director. */
 export interface CoreOfflineDirector extends CoreControl {
   /** Judges a frame. */
   process(frame: Uint8Array, meta: FrameMeta): OfflineResult
+  /** Judges frames one after the other. */
+  processAll(frames: readonly Uint8Array[], meta: FrameMeta): OfflineResult[]
   /** Frames that waited for a neighbour and may go now. */
   takeReleased(): OutgoingFrame[]
   /** Lets time pass, in milliseconds. */
@@ -46,17 +52,17 @@ export interface CoreOfflineDirector extends CoreControl {
   /** The virtual clock, in milliseconds. */
   now(): number
   /** States the way to a server. */
-  setHop(address: string, hop: HopOptions): Outcome<null>
+  setHop(address: string, hop: JsonText<HopOptions>): OutcomeText<null>
   /** Reads all counters; of the services those of one, if it is named. */
-  statistics(only: ServiceKey | null): Outcome<JsonText<Statistics>>
+  statistics(only: JsonText<ServiceKey | null>): OutcomeText<Statistics>
   /** Lists a part of the connection table. */
-  connections(filter: ConnectionFilter, cursor: number, limit: number): Outcome<ConnectionPage>
+  connections(filter: JsonText<ConnectionFilter>, cursor: number, limit: number): OutcomeText<ConnectionPage>
   /** Says where a flow goes. */
-  explain(flow: Flow): Outcome<Explanation>
+  explain(flow: JsonText<Flow>): OutcomeText<Explanation>
   /** Says where a frame goes. */
-  explainFrame(frame: Uint8Array): Outcome<Explanation>
+  explainFrame(frame: Uint8Array): OutcomeText<Explanation>
   /** Sets counters to zero. */
-  zero(service: ServiceKey | null): Outcome<null>
+  zero(service: JsonText<ServiceKey | null>): OutcomeText<null>
 }
 
 /** Options of the addon's live director. */

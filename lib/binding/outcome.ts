@@ -1,6 +1,8 @@
 import { DirectorError, errorOfIssues } from '../errors.js'
 import type { DirectorErrorCode, Issue } from '../errors.js'
 import { at } from '../options/problems.js'
+import { valueOf } from './text.js'
+import type { JsonText } from './text.js'
 
 /** A problem of one command, as the core tells it. */
 export interface CoreIssue {
@@ -29,6 +31,9 @@ export interface CoreError {
 /** What a call of the addon answers: plain data, never an exception for what can be foreseen. */
 export type Outcome<T> = { readonly value: T } | { readonly error: CoreError }
 
+/** An outcome as it crosses. */
+export type OutcomeText<T> = JsonText<Outcome<T>>
+
 /** `service-exists` → `ERR_DIRECTOR_SERVICE_EXISTS`. */
 export function errorCode(name: string): DirectorErrorCode {
   return `ERR_DIRECTOR_${name.toUpperCase().replaceAll('-', '_')}` as DirectorErrorCode
@@ -55,7 +60,8 @@ function fieldOf(field: string, path: string): string {
 }
 
 /** The value, or the error thrown. */
-export function unwrap<T>(outcome: Outcome<T>, paths?: readonly string[]): T {
+export function unwrap<T>(text: OutcomeText<T>, paths?: readonly string[]): T {
+  const outcome = valueOf(text)
   if ('error' in outcome) throw coreError(outcome.error, paths)
   return outcome.value
 }

@@ -1,6 +1,6 @@
 declare const content: unique symbol
 
-/** JSON text of a `T`: how what can be large crosses to and from the addon. */
+/** JSON text of a `T`: how values cross to and from the addon. */
 export type JsonText<T> = string & { readonly [content]: T }
 
 /** Text of a value. */

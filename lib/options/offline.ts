@@ -1,5 +1,5 @@
 import type { FrameMeta, HopOptions } from '../verdict.js'
-import { address, flag, integer, object, oneOf } from './check.js'
+import { address, arrayOf, flag, integer, object, oneOf } from './check.js'
 import type { Check } from './check.js'
 import type { CommonOptions } from './start.js'
 import { commonFields } from './start.js'
@@ -22,6 +22,9 @@ export const frame: Check<Uint8Array> = (value, path, problems) => {
   if (value instanceof Uint8Array) return value
   return problems.add('ERR_DIRECTOR_INVALID_OPTIONS', path, value, `${show(value)} is not a Uint8Array`)
 }
+
+/** Several of them. */
+export const frames: Check<Uint8Array[]> = arrayOf(frame)
 
 const segmentation = object<NonNullable<FrameMeta['segmentation']>>(
   { segmentSize: integer(1, 65_535), headerLength: integer(1, 65_535) },

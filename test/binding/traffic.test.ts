@@ -1,6 +1,6 @@
 import test from 'ava'
 import fc from 'fast-check'
-import type { AdoptedEvent, NamedCounter, OfflineDirector } from '../../lib/index.ts'
+import type { AdoptedEvent, DirectorError, NamedCounter, OfflineDirector } from '../../lib/index.ts'
 import { ACK, FIN_ACK, RST, SYN, tcpFrame } from './frames.ts'
 import { offlineWeb, webKey } from './web.ts'
 
@@ -29,6 +29,29 @@ test('a frame is forwarded to a real server with only its hardware addresses and
     'addresses, ports and payload stay',
   )
   t.is(out?.frame[22], 63, 'TTL')
+})
+
+test('frames of one call are judged in their order, as those of single calls', (t) => {
+  const [{ director: single }, { director: together }] = [offlineWeb(), offlineWeb()]
+  const frames = [1, 2, 1, 3].flatMap((clientPort) => [
+    tcpFrame({ clientPort, flags: SYN }),
+    tcpFrame({ clientPort, flags: FIN_ACK }),
+  ])
+  const expected = frames.map((frame) => single.process(frame, { vlan: 7 }))
+  t.deepEqual(together.processAll(frames, { vlan: 7 }), expected)
+  t.deepEqual(together.snapshot(), single.snapshot())
+  t.is(expected[0]?.frames[0]?.vlan, 7)
+  t.deepEqual(together.processAll([]), [])
+})
+
+test('of frames with a wrong one among them none is judged', (t) => {
+  const { director } = offlineWeb()
+  const error = t.throws(() => director.processAll([tcpFrame(), 5 as unknown as Uint8Array])) as DirectorError
+  t.deepEqual(
+    error.issues.map(({ field }) => field),
+    ['frames[1]'],
+  )
+  t.is(director.snapshot().connections, 0)
 })
 
 test('the caller keeps its frame', (t) => {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import test from 'ava'
-import type { Outcome } from '../../lib/binding/outcome.ts'
+import type { OutcomeText } from '../../lib/binding/outcome.ts'
+import { textOf } from '../../lib/binding/text.ts'
 import { service, startFake } from './fake/fake.ts'
 
 const CLOSED = { code: 'ERR_DIRECTOR_CLOSED' }
@@ -59,19 +60,21 @@ test('a start whose signal was aborted before does nothing', async (t) => {
   t.is(error?.cause, 'reason')
 })
 
+const done: OutcomeText<null> = textOf({ value: null })
+
 test('an abort during the start closes what was started before it rejects', async (t) => {
   const controller = new AbortController()
-  const { promise, resolve } = withResolvers<Outcome<null>>()
+  const { promise, resolve } = withResolvers<OutcomeText<null>>()
   let closed = 0
   const start = startFake({ signal: controller.signal }, (core) => {
     core.started = promise
     core.close = () => {
       closed += 1
-      return Promise.resolve({ value: null })
+      return Promise.resolve(done)
     }
   })
   controller.abort()
-  resolve({ value: null })
+  resolve(done)
   await t.throwsAsync(start, { code: 'ERR_DIRECTOR_ABORTED' })
   t.is(closed, 1)
 })
@@ -79,7 +82,7 @@ test('an abort during the start closes what was started before it rejects', asyn
 test('a refused start rejects with the code of the refusal', async (t) => {
   const error = { code: 'interface-not-found', message: 'there is no interface "eth7"' }
   const start = startFake({}, (core) => {
-    core.started = Promise.resolve({ error })
+    core.started = Promise.resolve(textOf({ error }))
   })
   await t.throwsAsync(start, { code: 'ERR_DIRECTOR_INTERFACE_NOT_FOUND', message: /eth7/ })
 })

@@ -4,9 +4,8 @@ use engine::command::{MarkMatch, ServerSpec, ServiceKey, ServiceSpec};
 use engine::configuration::{Configuration, Server, Settings};
 use engine::snapshot::Version;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::outcome::{Refusal, from_json, to_text};
+use crate::outcome::{Refusal, from_text};
 
 /// The whole configuration.
 #[derive(Debug, Serialize)]
@@ -30,16 +29,16 @@ struct BindingMark<'a> {
     matches: &'a [MarkMatch],
 }
 
-impl BindingConfiguration<'_> {
-    /// The text of a configuration; of the services `only` that one, if it is given.
-    pub(crate) fn text(configuration: &Configuration, only: Value) -> Result<String, Refusal> {
-        let only = from_json::<Option<ServiceKey>>(only)?;
+impl<'a> BindingConfiguration<'a> {
+    /// A configuration; of the services `only` that one, if it is given.
+    pub(crate) fn of(configuration: &'a Configuration, only: &str) -> Result<Self, Refusal> {
+        let only = from_text::<Option<ServiceKey>>(only)?;
         let services = configuration.selected(only.as_ref()).map(|service| {
             let servers = service.servers.iter().map(Server::spec).collect();
             BindingService { spec: &service.spec, servers }
         });
         let marks = configuration.marks().iter();
-        to_text(&BindingConfiguration {
+        Ok(Self {
             version: configuration.version(),
             services: services.collect(),
             settings: configuration.settings(),

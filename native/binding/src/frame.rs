@@ -7,7 +7,7 @@ use napi_derive::napi;
 
 /// What is known of a frame beside its octets.
 #[napi(object)]
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct BindingFrameMeta {
     /// Interface it came in by; 1 when absent.
     pub interface: Option<u32>,

@@ -1,8 +1,8 @@
 //! The Node addon: converts, forwards, maps errors. It decides nothing and keeps no state but the
 //! directors it was asked for, each owned by its JavaScript object.
 //!
-//! Refusals cross as plain data (`{ error: { code, message, issues } }`); the TypeScript side makes
-//! errors of them. A panic becomes a JavaScript exception.
+//! Answers cross as JSON text, refusals too (`{ error: { code, message, issues } }`); the TypeScript
+//! side makes values and errors of it. A panic becomes a JavaScript exception.
 
 mod configuration;
 mod events;

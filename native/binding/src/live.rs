@@ -4,18 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use director::event::Event;
 use director::live::{Director, StartOptions};
-use engine::command::{Command, ServiceKey};
-use engine::snapshot::{ConnectionFilter, Flow};
+use engine::command::Command;
 use napi::bindgen_prelude::{AsyncTask, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Result, Status};
 use napi_derive::napi;
-use serde_json::Value;
 
 use crate::configuration::BindingConfiguration;
 use crate::events::EventBox;
 use crate::job::Job;
-use crate::outcome::{Refusal, from_json, from_text, outcome, to_json, to_text};
+use crate::outcome::{Refusal, from_text, outcome, told};
 
 /// Weak: it does not hold the process open. One call waits at most: it takes every event.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
@@ -111,52 +109,47 @@ impl BindingDirector {
 
     /// Applies commands, all or none.
     #[napi(catch_unwind)]
-    pub fn apply(&self, commands: String) -> Result<Value> {
+    pub fn apply(&self, commands: String) -> Result<String> {
         let commands = from_text::<Vec<Command>>(&commands);
         outcome(commands.and_then(|commands| Ok(self.live.director()?.apply(&commands)?)))
     }
 
     /// The configuration in force.
     #[napi(catch_unwind)]
-    pub fn configuration(&self, only: Value) -> Result<Value> {
+    pub fn configuration(&self, only: String) -> Result<String> {
         let configuration = self.live.director().ok().and_then(|it| it.configuration());
-        outcome(BindingConfiguration::text(&configuration.unwrap_or_default(), only))
+        outcome(BindingConfiguration::of(&configuration.unwrap_or_default(), &only))
     }
 
     /// Takes the events that wait.
     #[napi(catch_unwind)]
-    pub fn take_events(&self) -> Result<Value> {
-        to_json(&self.live.events.take())
+    pub fn take_events(&self) -> Result<Option<String>> {
+        told(&self.live.events.take())
     }
 
     /// All counters.
     #[napi(catch_unwind)]
-    pub fn statistics(&self, only: Value) -> AsyncTask<Job> {
-        self.ask(|director| to_text(&director.statistics_of(from_json(only)?)?))
+    pub fn statistics(&self, only: String) -> AsyncTask<Job> {
+        self.ask(move |director| Ok(director.statistics_of(from_text(&only)?)?))
     }
 
     /// A part of the connection table.
     #[napi(catch_unwind)]
-    pub fn connections(&self, filter: Value, cursor: u32, limit: u32) -> AsyncTask<Job> {
+    pub fn connections(&self, filter: String, cursor: u32, limit: u32) -> AsyncTask<Job> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        self.ask(move |director| {
-            Ok(director.connections(&from_json::<ConnectionFilter>(filter)?, cursor, limit)?)
-        })
+        self.ask(move |director| Ok(director.connections(&from_text(&filter)?, cursor, limit)?))
     }
 
     /// Where a flow goes.
     #[napi(catch_unwind)]
-    pub fn explain(&self, flow: Value) -> AsyncTask<Job> {
-        self.ask(move |director| Ok(director.explain(&from_json::<Flow>(flow)?)?))
+    pub fn explain(&self, flow: String) -> AsyncTask<Job> {
+        self.ask(move |director| Ok(director.explain(&from_text(&flow)?)?))
     }
 
     /// Sets counters to zero.
     #[napi(catch_unwind)]
-    pub fn zero(&self, service: Value) -> AsyncTask<Job> {
-        self.ask(move |director| {
-            let service = from_json::<Option<ServiceKey>>(service)?;
-            Ok(director.zero(service.as_ref())?)
-        })
+    pub fn zero(&self, service: String) -> AsyncTask<Job> {
+        self.ask(move |director| Ok(director.zero(from_text::<Option<_>>(&service)?.as_ref())?))
     }
 
     /// Stops it and undoes everything.

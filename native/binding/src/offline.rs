@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use director::offline::{OfflineDirector, OfflineOptions};
 use engine::Limits;
-use engine::command::{Command, ServiceKey};
-use engine::snapshot::{ConnectionFilter, Flow};
+use engine::command::Command;
 use napi::Result;
 use napi_derive::napi;
-use serde_json::Value;
 
 use crate::configuration::BindingConfiguration;
 use crate::frame::{BindingFrameMeta, BindingOutgoingFrame, BindingResult};
 use crate::hop::BindingHop;
-use crate::outcome::{Refusal, from_json, from_text, internal, outcome, to_json, to_text};
+use crate::outcome::{Refusal, from_text, internal, outcome, told};
 
 /// Options of an offline director.
 #[napi(object)]
@@ -47,27 +45,37 @@ impl BindingOfflineDirector {
 
     /// Applies commands, all or none.
     #[napi(catch_unwind)]
-    pub fn apply(&mut self, commands: String) -> Result<Value> {
+    pub fn apply(&mut self, commands: String) -> Result<String> {
         let commands = from_text::<Vec<Command>>(&commands);
         outcome(commands.and_then(|commands| Ok(self.director.apply(&commands)?)))
     }
 
     /// The configuration in force.
     #[napi(catch_unwind)]
-    pub fn configuration(&self, only: Value) -> Result<Value> {
-        outcome(BindingConfiguration::text(self.director.configuration(), only))
+    pub fn configuration(&self, only: String) -> Result<String> {
+        outcome(BindingConfiguration::of(self.director.configuration(), &only))
     }
 
     /// Takes the events that wait.
     #[napi(catch_unwind)]
-    pub fn take_events(&mut self) -> Result<Value> {
-        to_json(&self.director.take_events())
+    pub fn take_events(&mut self) -> Result<Option<String>> {
+        told(&self.director.take_events())
     }
 
     /// Judges a frame.
     #[napi(catch_unwind)]
     pub fn process(&mut self, frame: &[u8], meta: BindingFrameMeta) -> BindingResult {
         self.director.process(frame, &meta.of(frame)).into()
+    }
+
+    /// Judges frames one after the other.
+    #[napi(catch_unwind)]
+    pub fn process_all(
+        &mut self,
+        frames: Vec<&[u8]>,
+        meta: BindingFrameMeta,
+    ) -> Vec<BindingResult> {
+        frames.into_iter().map(|frame| self.process(frame, meta)).collect()
     }
 
     /// Takes the frames that waited for a neighbour and may go.
@@ -93,49 +101,47 @@ impl BindingOfflineDirector {
 
     /// States the way to the servers at an address.
     #[napi(catch_unwind)]
-    pub fn set_hop(&mut self, address: String, hop: Value) -> Result<Value> {
-        outcome(self.try_set_hop(&address, hop))
+    pub fn set_hop(&mut self, address: String, hop: String) -> Result<String> {
+        outcome(self.try_set_hop(&address, &hop))
     }
 
     /// All counters.
     #[napi(catch_unwind)]
-    pub fn statistics(&self, only: Value) -> Result<Value> {
-        let only = from_json::<Option<ServiceKey>>(only);
-        outcome(only.and_then(|only| to_text(&self.director.statistics_of(only.as_ref()))))
+    pub fn statistics(&self, only: String) -> Result<String> {
+        outcome(from_text(&only).map(|only: Option<_>| self.director.statistics_of(only.as_ref())))
     }
 
     /// A part of the connection table.
     #[napi(catch_unwind)]
-    pub fn connections(&self, filter: Value, cursor: u32, limit: u32) -> Result<Value> {
-        let filter = from_json::<ConnectionFilter>(filter);
+    pub fn connections(&self, filter: String, cursor: u32, limit: u32) -> Result<String> {
+        let filter = from_text(&filter);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         outcome(filter.map(|filter| self.director.connections(&filter, cursor, limit)))
     }
 
     /// Where a flow goes.
     #[napi(catch_unwind)]
-    pub fn explain(&self, flow: Value) -> Result<Value> {
-        outcome(from_json::<Flow>(flow).map(|flow| self.director.explain(&flow)))
+    pub fn explain(&self, flow: String) -> Result<String> {
+        outcome(from_text(&flow).map(|flow| self.director.explain(&flow)))
     }
 
     /// Where a frame goes.
     #[napi(catch_unwind)]
-    pub fn explain_frame(&self, frame: &[u8]) -> Result<Value> {
+    pub fn explain_frame(&self, frame: &[u8]) -> Result<String> {
         outcome(self.director.explain_frame(frame).map_err(|error| Refusal::invalid(&error)))
     }
 
     /// Sets counters to zero.
     #[napi(catch_unwind)]
-    pub fn zero(&mut self, service: Value) -> Result<Value> {
-        let service = from_json::<Option<ServiceKey>>(service);
-        outcome(service.map(|service| self.director.zero(service.as_ref())))
+    pub fn zero(&mut self, service: String) -> Result<String> {
+        outcome(from_text(&service).map(|service: Option<_>| self.director.zero(service.as_ref())))
     }
 
-    fn try_set_hop(&mut self, address: &str, hop: Value) -> std::result::Result<(), Refusal> {
+    fn try_set_hop(&mut self, address: &str, hop: &str) -> std::result::Result<(), Refusal> {
         let address: IpAddr = address.parse().map_err(|_| {
             Refusal::new("invalid-address", format!("{address:?} is not an IP address"))
         })?;
-        let hop = from_json::<BindingHop>(hop)?;
+        let hop = from_text::<BindingHop>(hop)?;
         if let Some(local) = hop.local() {
             self.director.set_source(address, local);
         }

@@ -1,11 +1,11 @@
 //! Answers to JavaScript: a value, or why there is none.
 
+use director::event::Event;
 use director::{ApplyError, StartError};
 use engine::command::Issue;
 use napi::{Error, Result, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 /// A refusal: its stable code, what to do, and the problems of commands.
 #[derive(Debug, Serialize)]
@@ -57,32 +57,35 @@ fn advised(error: &dyn std::error::Error, remedy: &str) -> String {
     format!("{error}; {remedy}")
 }
 
-/// `{ value }` or `{ error }`.
-pub(crate) fn outcome<T: Serialize>(result: std::result::Result<T, Refusal>) -> Result<Value> {
-    Ok(match result {
-        Ok(value) => json!({ "value": to_json(&value)? }),
-        Err(refusal) => json!({ "error": to_json(&refusal)? }),
+/// An answer as JavaScript gets it: `{"value": …}` or `{"error": …}`.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome<T> {
+    Value(T),
+    Error(Refusal),
+}
+
+/// The text of an answer.
+pub(crate) fn outcome<T: Serialize>(result: std::result::Result<T, Refusal>) -> Result<String> {
+    to_text(&match result {
+        Ok(value) => Outcome::Value(value),
+        Err(refusal) => Outcome::Error(refusal),
     })
 }
 
-/// A value as JavaScript gets it.
-pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Value> {
-    serde_json::to_value(value).map_err(|error| internal(&error))
+/// Values cross as text: those that napi makes one by one are slower, and at most a million.
+pub(crate) fn to_text<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| internal(&error))
 }
 
-/// What can be large crosses as text: values that napi makes one by one are slower, and at most a million.
-pub(crate) fn to_text<T: Serialize>(value: &T) -> std::result::Result<String, Refusal> {
-    serde_json::to_string(value).map_err(|error| Refusal::invalid(&error))
+/// The text of events; none when nothing happened, as after most frames.
+pub(crate) fn told(events: &[Event]) -> Result<Option<String>> {
+    (!events.is_empty()).then(|| to_text(&events)).transpose()
 }
 
-/// As [`from_json`], from text.
+/// A value from its text. The TypeScript side has checked its shape.
 pub(crate) fn from_text<T: DeserializeOwned>(text: &str) -> std::result::Result<T, Refusal> {
     serde_json::from_str(text).map_err(|error| Refusal::invalid(&error))
-}
-
-/// A value as JavaScript gave it. The TypeScript side has checked its shape.
-pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> std::result::Result<T, Refusal> {
-    serde_json::from_value(value).map_err(|error| Refusal::invalid(&error))
 }
 
 /// The exception for what only a defect of the package can cause.

@@ -31,17 +31,11 @@ impl serde::Serialize for Version {
     }
 }
 
-/// A counter that only grows. Serialised as a floating-point number: exact below 2^53.
+/// A counter that only grows. JavaScript reads it exactly below 2^53.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct Counter(pub u64);
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Counter {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53, as documented")]
-        serializer.serialize_f64(self.0 as f64)
-    }
-}
 
 /// Traffic counters, as `ipvsadm -L --stats` prints them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

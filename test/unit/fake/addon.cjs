@@ -1,6 +1,7 @@
 // An addon without a core: it records what it is told and answers what the test says.
 const { version } = require('../../../package.json')
 
+const text = JSON.stringify
 const directors = []
 const notified = []
 
@@ -10,8 +11,8 @@ class BindingDirector {
     this.services = []
     this.events = []
     this.closed = 0
-    this.started = Promise.resolve({ value: null })
-    this.ended = Promise.resolve({ value: null })
+    this.started = Promise.resolve(text({ value: null }))
+    this.ended = Promise.resolve(text({ value: null }))
     this.refusal = undefined
     directors.push(this)
     BindingDirector.onMake?.(this)
@@ -24,35 +25,35 @@ class BindingDirector {
   }
 
   apply(commands) {
-    if (this.refusal) return { error: this.refusal }
+    if (this.refusal) return text({ error: this.refusal })
     this.commands.push(...JSON.parse(commands))
-    return { value: { number: this.commands.length, digest: '0'.repeat(16) } }
+    return text({ value: { number: this.commands.length, digest: '0'.repeat(16) } })
   }
 
   configuration() {
     const version = { number: 0, digest: '0'.repeat(16) }
-    return { value: JSON.stringify({ version, services: this.services, settings: {}, marks: [] }) }
+    return text({ value: { version, services: this.services, settings: {}, marks: [] } })
   }
 
   takeEvents() {
-    return this.events.splice(0)
+    return text(this.events.splice(0))
   }
 
   async statistics() {
-    return { value: JSON.stringify({ services: this.services, connections: 0 }) }
+    return text({ value: { services: this.services, connections: 0 } })
   }
 
   async connections(_filter, cursor, limit) {
     const rows = Array.from({ length: limit }, (_, index) => ({ client: `192.0.2.1:${cursor + index}` }))
-    return { value: { rows, next: cursor === 0 ? limit : null } }
+    return text({ value: { rows, next: cursor === 0 ? limit : null } })
   }
 
   async explain(flow) {
-    return { value: { flow } }
+    return text({ value: { flow: JSON.parse(flow) } })
   }
 
   async zero() {
-    return { value: null }
+    return text({ value: null })
   }
 
   close() {

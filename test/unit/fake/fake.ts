@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { CoreDirector } from '../../../lib/binding/core.ts'
-import type { CoreError, Outcome } from '../../../lib/binding/outcome.ts'
+import type { CoreError, OutcomeText } from '../../../lib/binding/outcome.ts'
 import type { Command } from '../../../lib/command.ts'
 import type { CoreEvent } from '../../../lib/events.ts'
 import { Director } from '../../../lib/index.ts'
@@ -14,8 +14,8 @@ export interface FakeCore extends CoreDirector {
   events: CoreEvent[]
   options: unknown
   closed: number
-  started: Promise<Outcome<null>>
-  ended: Promise<Outcome<null>>
+  started: Promise<OutcomeText<null>>
+  ended: Promise<OutcomeText<null>>
   refusal: CoreError | undefined
   tell(...events: CoreEvent[]): void
 }
