@@ -86,6 +86,7 @@ mod error;
 pub mod fanout;
 pub mod fast_path;
 pub mod guard;
+pub mod memory;
 pub mod netlink;
 pub mod peer;
 pub mod ready;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
+use afpacket::memory::prefer_huge_pages;
 use engine::configuration::Configuration;
 use engine::frame::{InterfaceId, Outputs};
 use engine::hop::{Egress, Hop};
@@ -27,8 +28,10 @@ use crate::linger::Linger;
 use crate::pending::{Pending, PendingLimits, Whom};
 use crate::port::{Offload, Outgoing, PacketPort};
 use crate::query::{Query, WorkerStatistics};
+use judging::Judging;
 
 mod disposal;
+mod judging;
 
 /// Frames of one batch at most.
 const BATCH: usize = 128;
@@ -111,6 +114,7 @@ pub(crate) struct Worker<P: PacketPort> {
 impl<P: PacketPort> Worker<P> {
     pub(crate) fn new(parts: WorkerParts<P>) -> Self {
         let mut engine = Engine::new(parts.limits, parts.seed);
+        engine.memory().into_iter().for_each(prefer_huge_pages);
         engine.answer_neighbours(parts.stations);
         engine.use_fast_path(parts.fast_path);
         Self {
@@ -172,10 +176,7 @@ impl<P: PacketPort> Worker<P> {
     fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
         let Self { engine, port, hops, clients, pending, outputs, .. } = self;
         let ways = KnownWays { servers: hops, clients };
-        let handled = port.exchange(BATCH, |frame| {
-            let verdict = engine.process(frame.octets, &frame.meta, now, &ways, outputs);
-            disposal::dispose(verdict, &frame, outputs, pending, now)
-        })?;
+        let handled = port.exchange(BATCH, Judging { engine, ways, outputs, pending, now })?;
         self.clients.ask(now);
         self.send_outputs(now);
         Ok(handled)

@@ -22,6 +22,7 @@ pub mod crc32c;
 pub mod dissect;
 pub mod ethernet;
 mod field;
+pub mod glimpse;
 pub mod gre;
 pub mod gue;
 pub mod icmpv4;

@@ -1,7 +1,8 @@
 //! Whatever the octets: no panic, and no offset outside the frame.
 
 use proptest::prelude::*;
-use wire::{Dissection, Fragment, Upper, dissect, quoted};
+use wire::glimpse::{Glimpse, glimpse};
+use wire::{Dissection, Fragment, IpFrame, Upper, dissect, quoted};
 use wire::{arp, ethernet, icmpv4, icmpv6, ipv4, ipv6, sctp, sip, tcp, udp, vlan};
 
 const PROTOCOLS: &[u8] = &[0, 1, 6, 17, 43, 44, 50, 51, 58, 59, 60, 132];
@@ -63,6 +64,7 @@ fn check_dissection(frame: &[u8]) -> Result<(), TestCaseError> {
     if ip.fragment == Fragment::Later {
         prop_assert_eq!(ip.upper, Upper::Other);
     }
+    check_glimpse(frame, &ip, shortest)?;
     if let Some((source, destination)) = ip.upper.ports() {
         let [a, b] = source.to_be_bytes();
         let [c, d] = destination.to_be_bytes();
@@ -71,9 +73,21 @@ fn check_dissection(frame: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// What is seen at a glance is what dissection finds, and of the plainest packets it is seen.
+fn check_glimpse(frame: &[u8], ip: &IpFrame, shortest: usize) -> Result<(), TestCaseError> {
+    let Some((source_port, destination_port)) = ip.upper.ports() else { return Ok(()) };
+    let IpFrame { protocol, source, destination, .. } = *ip;
+    let seen = glimpse(frame);
+    if seen.is_some() || (ip.fragment == Fragment::No && ip.l4 == ethernet::HEADER_LEN + shortest) {
+        let flow = Glimpse { protocol, source, source_port, destination, destination_port };
+        prop_assert_eq!(seen, Some(flow));
+    }
+    Ok(())
+}
+
 /// Reads every field of every view over `octets`.
 fn read_all_views(octets: &[u8]) {
-    let _ = format!("{:?}", ethernet::payload(octets));
+    let _ = format!("{:?} {:?}", ethernet::payload(octets), glimpse(octets));
     let frame = ethernet::Frame::new_unchecked(octets);
     let _ = (frame.source(), frame.destination(), frame.ether_type(), frame.payload());
     let tag = vlan::Packet::new_unchecked(octets);

@@ -20,8 +20,8 @@ use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
 use super::{
-    Disposition, FlowCounters, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
-    describe, part,
+    Disposition, FlowCounters, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort,
+    Received, describe, part,
 };
 
 /// How an [`AfPacketPort`] is opened.
@@ -218,10 +218,11 @@ impl Inlet {
         &mut self,
         limit: usize,
         others: bool,
-        handle: &mut impl FnMut(Received<'_>) -> Disposition,
+        handler: &mut impl FrameHandler,
         mut plan: impl FnMut(usize, Disposition, &ReceivedMeta),
     ) -> ReceivedBatch<'_> {
         let mut batch = self.socket.receive(limit);
+        handler.foresee((0..batch.len()).filter_map(|index| batch.frame(index)));
         for index in 0..batch.len() {
             let Some((octets, meta)) = batch.frame_mut(index) else { continue };
             if !is_ours(meta.kind, others) {
@@ -234,7 +235,7 @@ impl Inlet {
                 meta: describe(self.interface, meta.vlan.map(|tag| tag.tci), &meta.vnet),
                 offload: meta.vnet,
             };
-            plan(index, handle(frame), &meta);
+            plan(index, handler.handle(frame), &meta);
         }
         batch
     }
@@ -273,11 +274,7 @@ impl PacketPort for AfPacketPort {
         Ok(())
     }
 
-    fn exchange(
-        &mut self,
-        limit: usize,
-        mut handle: impl FnMut(Received<'_>) -> Disposition,
-    ) -> io::Result<usize> {
+    fn exchange(&mut self, limit: usize, mut handler: impl FrameHandler) -> io::Result<usize> {
         let Self { inlets, outlets, plan, prefixes, options, .. } = self;
         let share = limit.div_ceil(inlets.len().max(1));
         let mut handled = 0;
@@ -299,7 +296,7 @@ impl PacketPort for AfPacketPort {
                 let outlet = outlet(outlets, &options.sender, interface);
                 plan.push(Planned { frame, outlet, octets, prefix, vlan: meta.vlan, offload });
             };
-            let batch = inlet.judge(share, options.audience.other_hosts, &mut handle, note);
+            let batch = inlet.judge(share, options.audience.other_hosts, &mut handler, note);
             handled += batch.len();
             send_planned(plan, prefixes, outlets, &batch);
         }

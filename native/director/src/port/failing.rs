@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::frame::InterfaceId;
 
-use super::{Disposition, InterfaceCounters, Outgoing, PacketPort, Received};
+use super::{FrameHandler, InterfaceCounters, Outgoing, PacketPort};
 
 /// How the port fails.
 #[derive(Debug)]
@@ -26,11 +26,7 @@ impl PacketPort for FailingPort {
         }
     }
 
-    fn exchange(
-        &mut self,
-        _limit: usize,
-        _handle: impl FnMut(Received<'_>) -> Disposition,
-    ) -> io::Result<usize> {
+    fn exchange(&mut self, _limit: usize, _handler: impl FrameHandler) -> io::Result<usize> {
         Ok(0)
     }
 

@@ -9,7 +9,9 @@ use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
 use engine::hop::NextHop;
 
-use super::{Disposition, FlowCounters, InterfaceCounters, Outgoing, PacketPort, Received};
+use super::{
+    Disposition, FlowCounters, FrameHandler, InterfaceCounters, Outgoing, PacketPort, Received,
+};
 
 /// How often each fault strikes, in parts of a million frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,13 +51,9 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
         self.port.wait(timeout)
     }
 
-    fn exchange(
-        &mut self,
-        limit: usize,
-        mut handle: impl FnMut(Received<'_>) -> Disposition,
-    ) -> io::Result<usize> {
+    fn exchange(&mut self, limit: usize, mut handler: impl FrameHandler) -> io::Result<usize> {
         let (rates, random) = (self.rates, &mut self.random);
-        self.port.exchange(limit, |frame| {
+        self.port.exchange(limit, |frame: Received<'_>| {
             if random.strikes(rates.drop_per_million) {
                 return Disposition::Done;
             }
@@ -72,7 +70,7 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
                 frame.octets.len()
             };
             let octets = frame.octets.get_mut(..end).unwrap_or_default();
-            handle(Received { octets, ..frame })
+            handler.handle(Received { octets, ..frame })
         })
     }
 
@@ -140,7 +138,7 @@ mod tests {
         }
         let mut port = FaultPort::new(port, rates, seed);
         let mut seen = Vec::new();
-        port.exchange(1000, |frame| {
+        port.exchange(1000, |frame: Received<'_>| {
             seen.push(frame.octets.to_vec());
             Disposition::Done
         })

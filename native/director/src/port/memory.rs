@@ -13,8 +13,8 @@ use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
 use super::{
-    Disposition, FlowCounters, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
-    describe, part,
+    Disposition, FlowCounters, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort,
+    Received, describe, part,
 };
 
 /// A frame on a [`MemoryWire`].
@@ -160,11 +160,8 @@ impl PacketPort for MemoryPort {
         Ok(())
     }
 
-    fn exchange(
-        &mut self,
-        limit: usize,
-        mut handle: impl FnMut(Received<'_>) -> Disposition,
-    ) -> io::Result<usize> {
+    fn exchange(&mut self, limit: usize, mut handler: impl FrameHandler) -> io::Result<usize> {
+        handler.foresee(self.wire.queues().inbound.iter().take(limit).map(|it| &it.octets[..]));
         for handled in 0..limit {
             let Some(mut frame) = self.wire.queues().inbound.pop_front() else {
                 return Ok(handled);
@@ -173,7 +170,7 @@ impl PacketPort for MemoryPort {
             let meta = describe(frame.interface, frame.vlan, &frame.offload);
             let offload = frame.offload;
             let received = Received { octets: &mut frame.octets, meta, offload };
-            match handle(received) {
+            match handler.handle(received) {
                 Disposition::Done => {}
                 Disposition::Send { interface, length, offload } => {
                     frame.offload = offload;
@@ -255,7 +252,7 @@ mod tests {
         wire.put(WireFrame::plain(InterfaceId(7), vec![1, 2, 3, 4]));
         wire.put(WireFrame::plain(InterfaceId(7), vec![9; 4]));
         let mut seen = 0;
-        let handled = port.exchange(64, |frame| {
+        let handled = port.exchange(64, |frame: Received<'_>| {
             seen += 1;
             if seen == 2 {
                 return Disposition::Done;
@@ -277,8 +274,14 @@ mod tests {
         for _ in 0..3 {
             wire.put(WireFrame::plain(InterfaceId(1), vec![0]));
         }
-        assert_eq!(port.exchange(2, |_| Disposition::Done).expect("memory does not fail"), 2);
-        assert_eq!(port.exchange(2, |_| Disposition::Done).expect("memory does not fail"), 1);
+        assert_eq!(
+            port.exchange(2, |_: Received<'_>| Disposition::Done).expect("memory does not fail"),
+            2
+        );
+        assert_eq!(
+            port.exchange(2, |_: Received<'_>| Disposition::Done).expect("memory does not fail"),
+            1
+        );
     }
 
     #[test]

@@ -142,6 +142,24 @@ impl InterfaceCounters {
     }
 }
 
+/// Who judges the frames of a batch.
+pub trait FrameHandler {
+    /// Is shown frames that come next, before the first of them is handed out. A port shows what it
+    /// can, and may show none.
+    fn foresee<'f>(&mut self, frames: impl Iterator<Item = &'f [u8]>) {
+        let _ = frames;
+    }
+
+    /// Says what becomes of the memory of a frame.
+    fn handle(&mut self, frame: Received<'_>) -> Disposition;
+}
+
+impl<F: FnMut(Received<'_>) -> Disposition> FrameHandler for F {
+    fn handle(&mut self, frame: Received<'_>) -> Disposition {
+        self(frame)
+    }
+}
+
 /// Source and sink of the frames of one worker. Nothing here blocks but [`Self::wait`].
 pub trait PacketPort {
     /// What the port can be told to do.
@@ -159,11 +177,7 @@ pub trait PacketPort {
     ///
     /// # Errors
     /// When the port can no longer receive; the worker stops. An interface that is down is no error.
-    fn exchange(
-        &mut self,
-        limit: usize,
-        handle: impl FnMut(Received<'_>) -> Disposition,
-    ) -> io::Result<usize>;
+    fn exchange(&mut self, limit: usize, handler: impl FrameHandler) -> io::Result<usize>;
 
     /// Sends frames from other memory, in order. What the kernel refuses is counted and lost.
     fn send<'a>(&mut self, frames: impl Iterator<Item = Outgoing<'a>>);

@@ -8,7 +8,9 @@ use engine::frame::{FrameMeta, InterfaceId};
 use engine::snapshot::Counter;
 use thiserror::Error;
 
-use super::{Disposition, InterfaceCounters, Offload, Outgoing, PacketPort, Received, part};
+use super::{
+    Disposition, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort, Received, part,
+};
 
 /// Octets of the file header and of each record's header.
 const FILE_HEADER: usize = 24;
@@ -213,11 +215,7 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
         Ok(())
     }
 
-    fn exchange(
-        &mut self,
-        limit: usize,
-        mut handle: impl FnMut(Received<'_>) -> Disposition,
-    ) -> io::Result<usize> {
+    fn exchange(&mut self, limit: usize, mut handler: impl FrameHandler) -> io::Result<usize> {
         for handled in 0..limit {
             let Some(frame) = self.reader.next() else { return Ok(handled) };
             let frame = frame.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -228,7 +226,7 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
             buffer.extend_from_slice(frame.octets);
             let meta = FrameMeta::plain(self.counters.interface);
             let received = Received { octets: &mut buffer, meta, offload: Offload::default() };
-            match handle(received) {
+            match handler.handle(received) {
                 Disposition::Done => {}
                 Disposition::Send { length, .. } => self.put_out(part(&buffer, 0, length)),
                 Disposition::SendBehind { prefix, from, end, .. } => {
@@ -309,7 +307,7 @@ mod tests {
         let writer = PcapWriter::new(Vec::new()).expect("memory does not fail");
         let reader = PcapReader::new(&input).expect("a pcap file");
         let mut port = PcapPort::new(reader, writer, InterfaceId(1));
-        let handled = port.exchange(64, |frame| {
+        let handled = port.exchange(64, |frame: Received<'_>| {
             frame.octets[0] = 9;
             Disposition::Send { interface: InterfaceId(2), length: 2, offload: Offload::default() }
         });

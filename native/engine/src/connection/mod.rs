@@ -7,6 +7,7 @@
 mod defence;
 mod entry;
 mod expiry;
+mod foresight;
 mod hash;
 mod key;
 mod keyed;

@@ -52,7 +52,7 @@ impl core::error::Error for TableFull {}
 pub struct ConnectionTable {
     pub(super) entries: Vec<Entry>,
     /// Links to the first entry of each chain; a power of two.
-    heads: Vec<u32>,
+    pub(super) heads: Vec<u32>,
     pub(super) hash: KeyedHash,
     free: Option<ConnectionId>,
     len: u32,
@@ -174,7 +174,7 @@ impl ConnectionTable {
         tick: Tick,
     ) -> Option<ConnectionId> {
         let key = self.pack(key, role)?;
-        let mut link = ConnectionId::from_link(self.heads[self.bucket(&key)]);
+        let mut link = ConnectionId::from_link(self.head(&key));
         while let Some(id) = link {
             let entry = &self.entries[id.position()];
             if entry.matches(&key) && entry.is_alive(tick) {
@@ -262,7 +262,7 @@ impl ConnectionTable {
     }
 
     /// None if no entry uses the virtual address.
-    fn pack(&self, key: &ConnectionKey, role: Flags) -> Option<PackedKey> {
+    pub(super) fn pack(&self, key: &ConnectionKey, role: Flags) -> Option<PackedKey> {
         let address = VirtualAddress::of(key);
         let number = match address {
             VirtualAddress::Ipv4(_) => 0,
@@ -271,7 +271,12 @@ impl ConnectionTable {
         Some(address.pack(key, number, role))
     }
 
-    fn bucket(&self, key: &PackedKey) -> usize {
+    /// The link to the first entry of a key's chain.
+    pub(super) fn head(&self, key: &PackedKey) -> u32 {
+        self.heads[self.bucket(key)]
+    }
+
+    pub(super) fn bucket(&self, key: &PackedKey) -> usize {
         let mask = self.heads.len() - 1;
         usize::try_from(self.hash.of_key(key) >> 32).unwrap_or(0) & mask
     }

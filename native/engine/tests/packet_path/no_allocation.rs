@@ -44,6 +44,7 @@ fn frames_cause_no_heap_allocation() {
     let meta = FrameMeta::plain(CLIENT_SIDE);
     let mut forwarded = 0;
     let allocations = allocation_counter::measure(|| {
+        lab.engine.foresee(frames.iter().map(Vec::as_slice));
         for frame in &mut frames {
             let verdict = lab.engine.process(frame, &meta, lab.now, &lab.ways, &mut outputs);
             forwarded += u32::from(matches!(verdict, Verdict::Forward { .. }));

@@ -1,0 +1,32 @@
+//! How the frames of a batch are judged.
+
+use engine::Engine;
+use engine::frame::Outputs;
+use engine::time::Instant;
+
+use super::disposal::dispose;
+use crate::hops::KnownWays;
+use crate::pending::Pending;
+use crate::port::{Disposition, FrameHandler, Received};
+
+/// What a batch of frames is judged with.
+#[derive(Debug)]
+pub(super) struct Judging<'w> {
+    pub(super) engine: &'w mut Engine,
+    pub(super) ways: KnownWays<'w>,
+    pub(super) outputs: &'w mut Outputs,
+    pub(super) pending: &'w mut Pending,
+    pub(super) now: Instant,
+}
+
+impl FrameHandler for Judging<'_> {
+    fn foresee<'f>(&mut self, frames: impl Iterator<Item = &'f [u8]>) {
+        self.engine.foresee(frames);
+    }
+
+    fn handle(&mut self, frame: Received<'_>) -> Disposition {
+        let Self { engine, ways, outputs, pending, now } = self;
+        let verdict = engine.process(frame.octets, &frame.meta, *now, ways, outputs);
+        dispose(verdict, &frame, outputs, pending, *now)
+    }
+}
