@@ -48,8 +48,9 @@ function director(site: Site, surroundings: Surroundings): Promise<Contender> {
   return startDirector(site, { control: controlPath(surroundings) })
 }
 
-function rings(site: Site): Promise<Contender> {
-  return startDirector(site, { fastPath: false })
+/** A director whose frames all go through user space, so that workers, not the kernel, forward them. */
+function rings(workers: number): Rival['start'] {
+  return (site) => startDirector(site, { fastPath: false, workers })
 }
 
 async function startDirector(site: Site, more: object): Promise<Contender> {
@@ -130,7 +131,9 @@ async function ipvs({ host, serverAddress }: Site): Promise<Contender> {
 /** All contenders, in the order of the turns. */
 export const rivals = {
   director: { title: 'l4-director', carries: 'packets', start: director },
-  rings: { title: 'l4-director, no fast path', carries: 'packets', start: rings },
+  rings: { title: 'l4-director, no fast path', carries: 'packets', start: rings(1) },
+  'workers-2': { title: 'l4-director, 2 workers', carries: 'packets', start: rings(2) },
+  'workers-4': { title: 'l4-director, 4 workers', carries: 'packets', start: rings(4) },
   kernel: { title: 'kernel forwarding', carries: 'packets', start: kernel },
   bare: { title: 'bare AF_PACKET loop', carries: 'packets', start: bare },
   dnat: { title: 'nftables DNAT', carries: 'packets', start: dnat },
