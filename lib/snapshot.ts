@@ -152,7 +152,7 @@ export interface Statistics {
 }
 
 /**
- * Connections whose frames the kernel forwards for the director, which asks ten times a second what they carried.
+ * Connections whose frames the kernel forwards for the director, which asks 2.5 to 10 times a second what they carried.
  * The counters of traffic and of forwarded frames have them, too.
  */
 export interface FastPathSnapshot {

@@ -3,9 +3,9 @@
 //! A map of flows and their ways is shared by two eBPF programs: a filter on the interface that
 //! forwards and counts ([`FastPath::install`]), and one on the receiving socket that lets nothing
 //! through of what the other forwards ([`crate::PacketSocket::set_classifier_and_fast_path`]). Both
-//! judge a frame alike: TCP over IPv4 without options or over IPv6 without extension headers, whole
-//! packet, no VLAN tag, to this machine's hardware address, none of SYN, FIN and RST set, TTL or hop
-//! limit above 1, no longer than the way allows, of a flow in the map. Every other frame comes whole
+//! judge a frame alike: TCP or UDP over IPv4 without options or over IPv6 without extension headers,
+//! whole packet, no VLAN tag, to this machine's hardware address, none of SYN, FIN and RST set, TTL or
+//! hop limit above 1, no longer than the way allows, of a flow in the map. Every other frame comes whole
 //! and is left to the director and its guard.
 //!
 //! Order: guard, [`FastPath::install`] on the interface, then
@@ -41,7 +41,7 @@ use program::Programs;
 pub use error::FastPathError;
 pub use filter::FastFilter;
 pub(crate) use filter::signer as signer_of_label;
-pub use flow::{Flow, FlowCounters, Way};
+pub use flow::{Flow, FlowCounters, Transport, Way};
 
 /// Flows a fast path can be made for.
 pub const CAPACITY_MAX: u32 = 1 << 20;

@@ -102,7 +102,7 @@ pub use batch::{FrameKind, ReceivedBatch, ReceivedMeta};
 pub use claim::{Claim, ClaimError};
 pub use error::SyscallError;
 pub use fanout::{ClientHash, Fanout, FanoutGroup};
-pub use fast_path::{FastFilter, FastPath, FastPathError, Flow, FlowCounters, Way};
+pub use fast_path::{FastFilter, FastPath, FastPathError, Flow, FlowCounters, Transport, Way};
 pub use guard::{Guard, GuardError};
 pub use ready::{PollSet, Readiness, Waker};
 pub use socket::{LinkFault, OpenError, PacketSocket, SocketOptions, SocketStatistics};

@@ -19,9 +19,10 @@ use crate::port::{FlowCounters, PacketPort};
 /// Changes heard in one turn at most.
 const CHANGES: usize = 64;
 
-/// How often the fast path is asked what it carried: counters are that old at most, and timeouts
-/// begin anew that late.
+/// How often the fast path is asked what it carried, for each 4,096 connections it has: counters are
+/// that old at most, and timeouts begin anew that late. Asking takes 2 % of a processor then.
 const INTERVAL: Duration = Duration::from_millis(100);
+const CONNECTIONS_EACH: usize = 4096;
 
 /// Connections asked about in one turn at most.
 const READINGS: usize = 64;
@@ -69,6 +70,12 @@ pub(crate) struct FastFlows {
     due: Instant,
 }
 
+/// How long to wait between two readings of so many connections.
+fn interval(connections: usize) -> Duration {
+    let times = connections.div_ceil(CONNECTIONS_EACH).max(1);
+    INTERVAL.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
+}
+
 impl FastFlows {
     /// When [`Self::handle_timeout`] is to be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -90,7 +97,7 @@ impl FastFlows {
             return;
         }
         if self.unread.is_empty() && now >= self.due {
-            self.due = now + INTERVAL;
+            self.due = now + interval(self.flows.len());
             self.unread.extend(self.flows.keys());
         }
         for _ in 0..READINGS {

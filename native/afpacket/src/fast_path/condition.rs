@@ -1,10 +1,10 @@
 //! Which frames are forwarded. Part of both programs, so that they decide alike: what the socket
 //! does not get is what the kernel forwards.
 
-use super::flow::{FAMILY_IPV4, FAMILY_IPV6, key, value};
+use super::flow::{FAMILY_IPV4, FAMILY_IPV6, Transport, key, value};
 use crate::ebpf::translate::PACKET_TYPE;
 use crate::ebpf::{Assembler, Instruction, Label, Register, Size, alu, when};
-use Register::{R0, R1, R2, R3, R4, R6, R8, R9, R10};
+use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
 
 /// Functions of the kernel (`linux/bpf.h`, `enum bpf_func_id`).
 pub(crate) mod function {
@@ -28,13 +28,15 @@ const ETHERNET_TYPE: i16 = FRAME + 12;
 pub(super) const PACKET: i16 = FRAME + 14;
 /// In front of the frame, as long as a key and a multiple of 8.
 pub(super) const KEY: i16 = -136;
-/// Octets of all three headers without options.
-const HEADERS_IPV4: i32 = 54;
-const HEADERS_IPV6: i32 = 74;
+/// Octets of all headers without options up to that of UDP, which is the shortest.
+const HEADERS_IPV4: i32 = 42;
+const HEADERS_IPV6: i32 = 62;
 const IPV4_LEN: i16 = 20;
 pub(super) const IPV6_LEN: i16 = 40;
+const UDP_LEN: i32 = 8;
 const TCP_LEN: i32 = 20;
-const TCP: i32 = 6;
+const TCP: i32 = Transport::Tcp as i32;
+const UDP: i32 = Transport::Udp as i32;
 /// FIN, SYN, RST.
 const FLAGS_OF_STATE: i32 = 0x07;
 
@@ -64,7 +66,7 @@ pub(super) fn condition(map: i32, assembler: &mut Assembler, miss: Label) {
     find_way(map, assembler, miss);
 }
 
-/// Finds the way of the key; with the lengths of the IP and TCP header in R9, tells whether it
+/// Finds the way of the key; with the lengths of the IP header and the next in R9, tells whether it
 /// is wide enough.
 fn find_way(map: i32, assembler: &mut Assembler, miss: Label) {
     let (whole, compare) = (assembler.label(), assembler.label());
@@ -105,7 +107,7 @@ fn load_octets(assembler: &mut Assembler, from: i32, count: i32, miss: Label) {
     assembler.jump_if(when::NOT_EQUAL, R0, 0, miss);
 }
 
-/// No options, no fragment, TCP, a TTL to spare, lengths that agree.
+/// No options, no fragment, TCP or UDP, a TTL to spare, lengths that agree.
 fn ipv4_condition(assembler: &mut Assembler, miss: Label) {
     let byte = |to, at: i16| Instruction::load(Size::Byte, to, R10, PACKET + at);
     let half = |to, at: i16| Instruction::load(Size::Half, to, R10, PACKET + at);
@@ -116,13 +118,11 @@ fn ipv4_condition(assembler: &mut Assembler, miss: Label) {
     assembler.jump_if(when::ANY_BIT, R1, 0x3fff, miss);
     assembler.push(&[byte(R1, 8)]);
     assembler.jump_if(when::AT_MOST, R1, 1, miss);
-    assembler.push(&[byte(R1, 9)]);
-    assembler.jump_if(when::NOT_EQUAL, R1, TCP, miss);
-    // R3: octets from the TCP header on.
-    assembler.push(&[half(R3, 2), Instruction::half_from_network_order(R3)]);
-    assembler.jump_if(when::BELOW, R3, i32::from(IPV4_LEN) + TCP_LEN, miss);
-    assembler.push(&[Instruction::alu(alu::SUBTRACT, R3, IPV4_LEN.into())]);
-    tcp_condition(assembler, IPV4_LEN, miss);
+    // R7: octets behind the IP header.
+    assembler.push(&[half(R7, 2), Instruction::half_from_network_order(R7)]);
+    assembler.jump_if(when::BELOW, R7, IPV4_LEN.into(), miss);
+    assembler.push(&[Instruction::alu(alu::SUBTRACT, R7, IPV4_LEN.into()), byte(R1, 9)]);
+    upper_condition(assembler, FAMILY_IPV4, IPV4_LEN, miss);
     for (from, to) in [(12, key::SOURCE), (16, key::DESTINATION)] {
         assembler.push(&[
             Instruction::load(Size::Word, R1, R10, PACKET + from),
@@ -131,53 +131,61 @@ fn ipv4_condition(assembler: &mut Assembler, miss: Label) {
             Instruction::store_constant(Size::Double, R10, KEY + to + 8, 0),
         ]);
     }
-    assembler.push(&[Instruction::store_constant(
-        Size::Word,
-        R10,
-        KEY + key::FAMILY,
-        FAMILY_IPV4.into(),
-    )]);
 }
 
-/// No extension header, TCP, a hop limit to spare, lengths that agree.
+/// No extension header, TCP or UDP, a hop limit to spare, lengths that agree.
 fn ipv6_condition(assembler: &mut Assembler, miss: Label) {
     let byte = |to, at: i16| Instruction::load(Size::Byte, to, R10, PACKET + at);
     assembler.push(&[byte(R1, 0), Instruction::alu(alu::AND, R1, 0xf0)]);
     assembler.jump_if(when::NOT_EQUAL, R1, 0x60, miss);
-    assembler.push(&[byte(R1, 6)]);
-    assembler.jump_if(when::NOT_EQUAL, R1, TCP, miss);
     assembler.push(&[byte(R1, 7)]);
     assembler.jump_if(when::AT_MOST, R1, 1, miss);
     assembler.push(&[
-        Instruction::load(Size::Half, R3, R10, PACKET + 4),
-        Instruction::half_from_network_order(R3),
+        Instruction::load(Size::Half, R7, R10, PACKET + 4),
+        Instruction::half_from_network_order(R7),
+        byte(R1, 6),
     ]);
-    assembler.jump_if(when::BELOW, R3, TCP_LEN, miss);
-    tcp_condition(assembler, IPV6_LEN, miss);
+    upper_condition(assembler, FAMILY_IPV6, IPV6_LEN, miss);
     for at in [0, 8, 16, 24] {
         assembler.push(&[
             Instruction::load(Size::Double, R1, R10, PACKET + 8 + at),
             Instruction::store(Size::Double, R10, KEY + at, R1),
         ]);
     }
-    assembler.push(&[Instruction::store_constant(
-        Size::Word,
-        R10,
-        KEY + key::FAMILY,
-        FAMILY_IPV6.into(),
-    )]);
 }
 
-/// With the octets behind an IP header of `behind` octets in R3: they are there, the TCP header is
-/// whole and has no flag that changes the connection's state. Leaves the lengths of both headers in
-/// R9 and the ports in the key.
+/// With the protocol in R1 and the octets behind an IP header of `behind` octets in R7: they are there,
+/// and the next header is one of TCP or UDP that meets its condition. Leaves the lengths of both
+/// headers in R9, and ports, family and protocol in the key.
+fn upper_condition(assembler: &mut Assembler, family: u8, behind: i16, miss: Label) {
+    let (udp, good) = (assembler.label(), assembler.label());
+    assembler.push(&[
+        Instruction::store(Size::Byte, R10, KEY + key::PROTOCOL, R1),
+        Instruction::store_constant(Size::Byte, R10, KEY + key::FAMILY, family.into()),
+        Instruction::store_constant(Size::Half, R10, KEY + key::PADDING, 0),
+        Instruction::load(Size::Word, R2, R10, PACKET + behind),
+        Instruction::store(Size::Word, R10, KEY + key::PORTS, R2),
+        Instruction::load(Size::Word, R2, R6, frame_field::LENGTH),
+        Instruction::alu(alu::SUBTRACT, R2, ETHERNET + i32::from(behind)),
+    ]);
+    assembler.jump_if_register(when::ABOVE, R7, R2, miss);
+    assembler.jump_if(when::EQUAL, R1, UDP, udp);
+    assembler.jump_if(when::NOT_EQUAL, R1, TCP, miss);
+    tcp_condition(assembler, behind, miss);
+    assembler.jump(good);
+    assembler.place(udp);
+    assembler.jump_if(when::BELOW, R7, UDP_LEN, miss);
+    assembler.push(&[Instruction::set(R9, UDP_LEN)]);
+    assembler.place(good);
+    assembler.push(&[Instruction::alu(alu::ADD, R9, behind.into())]);
+}
+
+/// With the octets from the TCP header on in R7: the header is whole and has no flag that changes the
+/// connection's state. Leaves its length in R9.
 fn tcp_condition(assembler: &mut Assembler, behind: i16, miss: Label) {
     let byte = |to, at: i16| Instruction::load(Size::Byte, to, R10, PACKET + behind + at);
-    assembler.push(&[
-        Instruction::load(Size::Word, R1, R6, frame_field::LENGTH),
-        Instruction::alu(alu::SUBTRACT, R1, ETHERNET + i32::from(behind)),
-    ]);
-    assembler.jump_if_register(when::ABOVE, R3, R1, miss);
+    // What is longer than the header of UDP is not on the stack yet.
+    load_octets(assembler, ETHERNET + i32::from(behind) + UDP_LEN, TCP_LEN - UDP_LEN, miss);
     assembler.push(&[byte(R1, 13)]);
     assembler.jump_if(when::ANY_BIT, R1, FLAGS_OF_STATE, miss);
     // Length in words in the upper half of the octet.
@@ -187,10 +195,5 @@ fn tcp_condition(assembler: &mut Assembler, behind: i16, miss: Label) {
         Instruction::alu(alu::SHIFT_LEFT, R9, 2),
     ]);
     assembler.jump_if(when::BELOW, R9, TCP_LEN, miss);
-    assembler.jump_if_register(when::ABOVE, R9, R3, miss);
-    assembler.push(&[
-        Instruction::alu(alu::ADD, R9, behind.into()),
-        Instruction::load(Size::Word, R1, R10, PACKET + behind),
-        Instruction::store(Size::Word, R10, KEY + key::PORTS, R1),
-    ]);
+    assembler.jump_if_register(when::ABOVE, R9, R7, miss);
 }

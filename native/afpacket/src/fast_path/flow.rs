@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 /// Octets of a key: source address, destination address (both with zeros behind an IPv4 address),
-/// both ports, family. Addresses and ports in network order, as they lie in a frame.
+/// both ports, family, protocol, padding. Addresses and ports in network order, as they lie in a frame.
 pub(super) const KEY_LEN: usize = 40;
 /// Octets of a value: interface, MTU, destination and source hardware address, padding, packets and
 /// octets forwarded.
@@ -16,6 +16,8 @@ pub(super) mod key {
     pub(crate) const DESTINATION: i16 = 16;
     pub(crate) const PORTS: i16 = 32;
     pub(crate) const FAMILY: i16 = 36;
+    pub(crate) const PROTOCOL: i16 = 37;
+    pub(crate) const PADDING: i16 = 38;
 }
 
 /// Where the parts of a value lie.
@@ -30,10 +32,21 @@ pub(super) mod value {
 pub(super) const FAMILY_IPV4: u8 = 4;
 pub(super) const FAMILY_IPV6: u8 = 6;
 
-/// The frames of one direction of a TCP connection. Both addresses are of one family; flow label
-/// and scope of IPv6 socket addresses do not count.
+/// A protocol whose frames can be forwarded, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// TCP.
+    Tcp = 6,
+    /// UDP.
+    Udp = 17,
+}
+
+/// The frames of one direction of a TCP connection or of UDP datagrams between two sockets. Both
+/// addresses are of one family; flow label and scope of IPv6 socket addresses do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
+    /// Its protocol.
+    pub transport: Transport,
     /// Where its packets come from.
     pub source: SocketAddr,
     /// Where its packets say they go.
@@ -95,7 +108,7 @@ impl Flow {
         };
         let ports = [self.source.port(), self.destination.port()].map(u16::to_be_bytes);
         put(&mut key, key::PORTS, ports.as_flattened());
-        put(&mut key, key::FAMILY, &u32::from(family).to_ne_bytes());
+        put(&mut key, key::FAMILY, &[family, self.transport as u8]);
         Ok(key)
     }
 }
@@ -123,6 +136,7 @@ mod tests {
     #[test]
     fn a_key_has_what_a_frame_has_where_the_programs_put_it() {
         let of = |source: &str, destination: &str| Flow {
+            transport: Transport::Udp,
             source: source.parse().expect("address"),
             destination: destination.parse().expect("address"),
         };
@@ -131,7 +145,7 @@ mod tests {
         assert_eq!(key[4..16], [0; 12]);
         assert_eq!(key[16..20], [192, 0, 2, 80]);
         assert_eq!(key[32..36], [0x0f, 0xa0, 0, 80]);
-        assert_eq!(key[36..], 4_u32.to_ne_bytes());
+        assert_eq!(key[36..], [4, 17, 0, 0]);
         let key = of("[fd00::1]:1", "[fd00::2]:2").key().expect("one family");
         assert_eq!((key[0], key[15], key[31], key[33]), (0xfd, 1, 2, 1));
         let mixed = of("10.0.0.1:1", "[fd00::2]:2").key().expect_err("mixed");

@@ -55,7 +55,7 @@ fn forward(assembler: &mut Assembler) {
             Instruction::store(Size::Half, R10, FRAME + at, R1),
         ]);
     }
-    assembler.push(&[Instruction::load(Size::Word, R1, R10, KEY + key::FAMILY)]);
+    assembler.push(&[Instruction::load(Size::Byte, R1, R10, KEY + key::FAMILY)]);
     assembler.jump_if(when::EQUAL, R1, FAMILY_IPV4.into(), ipv4);
     decrement(assembler, 7);
     store_octets(assembler, 0, 12, 0, fail);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::flow::{Flow, FlowCounters, Way};
+use super::flow::{Flow, FlowCounters, Transport, Way};
 use super::program::Programs;
 use crate::bpf::Program;
 use crate::ebpf::Instruction;
@@ -14,7 +14,7 @@ const WHOLE: u32 = u32::MAX;
 const WAY: Way =
     Way { interface: 9, mtu: 200, destination: [4, 4, 4, 4, 4, 4], source: [5, 5, 5, 5, 5, 5] };
 
-/// Both programs and a map with the flows of [`ipv4`] and [`ipv6`].
+/// Both programs and a map with the flows of [`ipv4`], [`ipv6`], [`udp`] and [`udp6`].
 struct Both {
     traffic: Vec<Instruction>,
     socket: Vec<Instruction>,
@@ -25,15 +25,20 @@ impl Both {
     fn new() -> Self {
         let programs = Programs { map: 3 };
         let socket = programs.socket_filter(&Program::constant(WHOLE)).expect("known");
-        let flow = |source: &str, destination: &str| {
+        let flow = |transport, source: &str, destination: &str| {
             let flow = Flow {
+                transport,
                 source: source.parse().expect("address"),
                 destination: destination.parse().expect("address"),
             };
             (flow.key().expect("one family").to_vec(), WAY.value().to_vec())
         };
-        let flows =
-            [flow("10.0.0.1:4000", "192.0.2.80:80"), flow("[fd00::1]:4000", "[fd00::80]:80")];
+        let flows = [
+            flow(Transport::Tcp, "10.0.0.1:4000", "192.0.2.80:80"),
+            flow(Transport::Tcp, "[fd00::1]:4000", "[fd00::80]:80"),
+            flow(Transport::Udp, "10.0.0.1:4000", "192.0.2.80:53"),
+            flow(Transport::Udp, "[fd00::1]:4000", "[fd00::80]:53"),
+        ];
         Self {
             traffic: programs.traffic_filter().expect("short jumps"),
             socket: socket.expect("short jumps"),
@@ -104,6 +109,36 @@ fn tcp(payload: usize) -> Vec<u8> {
     segment
 }
 
+/// The UDP datagram that [`ipv4`]'s client sends to another port.
+fn udp(payload: usize) -> Vec<u8> {
+    let mut frame = ipv4(0);
+    frame.truncate(34);
+    frame[16..18].copy_from_slice(&u16::try_from(28 + payload).expect("short").to_be_bytes());
+    frame[23] = 17;
+    frame[24..26].fill(0);
+    let header = (!sum(&frame[14..34])).to_be_bytes();
+    frame[24..26].copy_from_slice(&header);
+    frame.extend_from_slice(&datagram(payload));
+    frame
+}
+
+fn udp6(payload: usize) -> Vec<u8> {
+    let mut frame = ipv6(0);
+    frame.truncate(54);
+    frame[18..20].copy_from_slice(&u16::try_from(8 + payload).expect("short").to_be_bytes());
+    frame[20] = 17;
+    frame.extend_from_slice(&datagram(payload));
+    frame
+}
+
+fn datagram(payload: usize) -> Vec<u8> {
+    let [l0, l1] = u16::try_from(8 + payload).expect("short").to_be_bytes();
+    let mut datagram = vec![0x0f, 0xa0, 0, 53, l0, l1, 0, 0];
+    // Where TCP has its flags, all of them.
+    datagram.resize(8 + payload, 0xff);
+    datagram
+}
+
 fn of(octets: Vec<u8>) -> Input<'static> {
     Input { octets, ..Input::default() }
 }
@@ -120,7 +155,7 @@ fn what_is_forwarded_has_new_addresses_one_ttl_less_and_a_true_checksum() {
     let both = Both::new();
     for ttl in 2..=255 {
         for identification in [0, 1, 0x35, 0xfe, 0xff] {
-            let mut frame = ipv4(30);
+            let mut frame = if ttl % 2 == 0 { ipv4(30) } else { udp(30) };
             frame[18] = identification;
             frame[22] = ttl;
             frame[24..26].fill(0);
@@ -135,12 +170,13 @@ fn what_is_forwarded_has_new_addresses_one_ttl_less_and_a_true_checksum() {
             frame[24..26].copy_from_slice(&outcome.octets[24..26]);
             assert_eq!(outcome.octets, frame);
         }
-        let mut frame = ipv6(30);
-        frame[21] = ttl;
-        let outcome = both.outcome(of(frame.clone()));
-        frame[..12].copy_from_slice(&[4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5]);
-        frame[21] -= 1;
-        assert_eq!((outcome.answer, outcome.octets), (REDIRECT, frame));
+        for mut frame in [ipv6(30), udp6(30)] {
+            frame[21] = ttl;
+            let outcome = both.outcome(of(frame.clone()));
+            frame[..12].copy_from_slice(&[4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5]);
+            frame[21] -= 1;
+            assert_eq!((outcome.answer, outcome.octets), (REDIRECT, frame));
+        }
     }
 }
 
@@ -181,7 +217,20 @@ fn anything_out_of_the_ordinary_goes_on_whole() {
         ("later fragment", with(ipv4(30), 21, 1)),
         ("TTL 1", with(ipv4(30), 22, 1)),
         ("TTL 0", with(ipv4(30), 22, 0)),
-        ("UDP", with(ipv4(30), 23, 17)),
+        ("UDP with the ports of a TCP flow", with(ipv4(30), 23, 17)),
+        ("TCP with the ports of a UDP flow", with(udp(30), 23, 6)),
+        ("SCTP", with(udp(30), 23, 132)),
+        ("UDP fragment", with(udp(30), 20, 0x20)),
+        ("UDP, TTL 1", with(udp(30), 22, 1)),
+        ("UDP to another service", with(udp(30), 37, 54)),
+        ("UDP longer than the frame", with(udp(30), 17, 59)),
+        ("UDP without a whole header", with(udp(30), 17, 27)),
+        ("UDP longer than the way takes", of(udp(173))),
+        ("a UDP segment too long", Input { segment_size: 173, ..of(udp(300)) }),
+        ("IPv6 UDP with the ports of a TCP flow", with(ipv6(30), 20, 17)),
+        ("IPv6 UDP longer than the frame", with(udp6(30), 19, 39)),
+        ("IPv6 UDP without a whole header", with(udp6(30), 19, 7)),
+        ("IPv6 UDP longer than the way takes", of(udp6(153))),
         ("FIN", with(ipv4(30), 47, 0x11)),
         ("SYN", with(ipv4(30), 47, 0x02)),
         ("RST", with(ipv4(30), 47, 0x14)),
@@ -213,7 +262,7 @@ fn anything_out_of_the_ordinary_goes_on_whole() {
     for (what, input) in strange {
         assert!(!both.forwards(input), "{what}");
     }
-    for whole in [ipv4(0), ipv6(0)] {
+    for whole in [ipv4(0), ipv6(0), udp(0), udp6(0)] {
         for length in 0..whole.len() {
             assert!(!both.forwards(of(whole[..length].to_vec())), "{length} octets");
         }
@@ -224,7 +273,10 @@ fn anything_out_of_the_ordinary_goes_on_whole() {
 fn lengths_up_to_the_ways_limit_are_forwarded() {
     let both = Both::new();
     assert!(both.forwards(of(ipv4(0))) && both.forwards(of(ipv6(0))));
+    assert!(both.forwards(of(udp(0))) && both.forwards(of(udp6(0))));
     assert!(both.forwards(of(ipv4(160))) && both.forwards(of(ipv6(140))));
+    assert!(both.forwards(of(udp(172))) && both.forwards(of(udp6(152))));
+    assert!(both.forwards(Input { segment_size: 172, ..of(udp(3000)) }));
     // Several segments: each of them counts, whatever they are together.
     assert!(both.forwards(Input { segment_size: 160, ..of(ipv4(3000)) }));
     assert!(both.forwards(Input { segment_size: 140, ..of(ipv6(3000)) }));
@@ -244,7 +296,7 @@ fn octets_of_any_kind_are_judged_alike_by_both() {
     };
     let mut counted = [0; 2];
     for _ in 0..40_000 {
-        let mut frame = if below(2) == 0 { ipv4(below(40)) } else { ipv6(below(40)) };
+        let mut frame = [ipv4, ipv6, udp, udp6][below(4)](below(40));
         for _ in 0..below(3) {
             let at = below(frame.len());
             frame[at] = u8::try_from(below(256)).expect("octet");

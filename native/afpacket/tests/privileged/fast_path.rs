@@ -11,11 +11,11 @@ use afpacket::netlink::Netlink;
 use afpacket::vnet::{PartialChecksum, Segmentation, VnetHeader};
 use afpacket::{
     Claim, FastFilter, FastPath, FastPathError, Flow, FlowCounters, Guard, OutgoingFrame,
-    PacketSocket, ReceivedMeta, Sender, VlanTag, Way, claim, fast_path, guard,
+    PacketSocket, ReceivedMeta, Sender, Transport, VlanTag, Way, claim, fast_path, guard,
 };
 
 use crate::capture::{before, open_all, send, sender, small, until};
-use crate::frames::{self, Mac, TCP};
+use crate::frames::{self, Mac, TCP, UDP};
 use crate::lab::{Lab, Namespace, eventually, with_lab};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -150,7 +150,9 @@ fn is_permitted() -> bool {
 
 fn services() -> Classifier {
     let addresses = [VIRTUAL.into(), VIRTUAL6.into()];
-    Classifier::new(addresses.map(|address| ServiceMatch::service(TCP, address, 80)))
+    let services = [TCP, UDP]
+        .map(|protocol| addresses.map(|address| ServiceMatch::service(protocol, address, 80)));
+    Classifier::new(services.into_iter().flatten())
 }
 
 fn flow(port: u16) -> Flow {
@@ -162,7 +164,8 @@ fn flow6(port: u16) -> Flow {
 }
 
 fn of(client: IpAddr, port: u16, service: IpAddr) -> Flow {
-    Flow { source: SocketAddr::new(client, port), destination: SocketAddr::new(service, 80) }
+    let (source, destination) = (SocketAddr::new(client, port), SocketAddr::new(service, 80));
+    Flow { transport: Transport::Tcp, source, destination }
 }
 
 /// A TCP segment to port 80 whose checksum nobody looks at.
@@ -228,6 +231,36 @@ fn frames_of_a_flow_go_out_rewritten_and_counted() {
         assert_eq!(path.counters(&flow(4001)).unwrap(), None);
         assert_eq!(path.withdraw(&flow6(4001)).unwrap(), counted(2, 1260 + 60));
         assert_eq!(path.counters(&flow6(4001)).unwrap(), None);
+    });
+}
+
+#[test]
+fn datagrams_of_a_flow_go_out_and_segments_with_its_ports_do_not() {
+    with_fast_path("datagrams_of_a_flow_go_out", |mut host, path| {
+        let (_guard, _filter, mut socket) = host.start(&path);
+        let [udp, udp6] =
+            [flow(4000), flow6(4000)].map(|flow| Flow { transport: Transport::Udp, ..flow });
+        path.insert(&udp, &host.way()).unwrap();
+        path.insert(&udp6, &host.way()).unwrap();
+        let short = frames::udp(4000, 80, b"");
+        let packets = [
+            frames::ipv4(UDP, CLIENT, VIRTUAL, &[], 0, &frames::udp(4000, 80, &[7; 1200])),
+            frames::ipv4(UDP, CLIENT, VIRTUAL, &[], 0, &short),
+            frames::udp_over_ipv6((CLIENT6, 4000), (VIRTUAL6, 80), &[], UDP),
+        ];
+        for packet in &packets {
+            let frame = host.frame(packet);
+            assert!(host.pass(&frame).is_empty());
+        }
+        nothing_here(&mut host, &mut socket);
+        let counted = |packets, octets| Some(FlowCounters { packets, octets });
+        assert_eq!(path.counters(&udp).unwrap(), counted(2, 1228 + 28));
+        assert_eq!(path.withdraw(&udp6).unwrap(), counted(1, 52));
+        let [segment, datagram] = [&packet(4000, ACK, b"x"), &packets[2]].map(|it| host.frame(it));
+        for (what, frame) in [("a segment", segment), ("a flow withdrawn", datagram)] {
+            send(&mut host.client, std::slice::from_ref(&frame));
+            sent_here(&mut socket, &frame, what);
+        }
     });
 }
 

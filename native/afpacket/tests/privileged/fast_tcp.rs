@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use afpacket::classifier::{Classifier, ServiceMatch, SocketAudience};
 use afpacket::netlink::Netlink;
-use afpacket::{FastPath, Flow, OutgoingFrame, PacketSocket, PollSet, Sender, Way};
+use afpacket::{FastPath, Flow, OutgoingFrame, PacketSocket, PollSet, Sender, Transport, Way};
 
 use crate::capture::{sender, small};
 use crate::fast_path::fast_path_or_not_run;
@@ -121,8 +121,8 @@ fn a_bulk_transfer_goes_by_the_kernel() {
             let serving = scope.spawn(|| serve(&listener));
             let destination = "10.1.0.2:80".parse().unwrap();
             let flows = |source| {
-                let forth = Flow { source, destination };
-                [forth, Flow { source: destination, destination: source }]
+                let forth = Flow { transport: Transport::Tcp, source, destination };
+                [forth, Flow { source: destination, destination: source, ..forth }]
             };
             let own = client.run(|| {
                 transfer(|own| {

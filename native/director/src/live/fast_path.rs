@@ -10,7 +10,7 @@ use super::options::StartOptions;
 use crate::error::StartError;
 
 /// Connections on it at a time, over all workers.
-const CONNECTIONS: u32 = 4096;
+const CONNECTIONS: u32 = 16_384;
 
 /// Opens a fast path as `options` want it; none where it is not permitted and not required.
 pub(super) fn open(options: &StartOptions) -> Result<Option<Arc<FastPath>>, StartError> {

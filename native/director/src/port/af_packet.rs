@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afpacket::classifier::{Classifier, SocketAudience};
-use afpacket::fast_path::{self, FastPath, Way};
+use afpacket::fast_path::{self, FastPath, Transport, Way};
 use afpacket::{
     Fanout, FrameKind, LinkFault, OpenError, OutgoingFrame, PacketSocket, PollSet, ReceivedBatch,
     ReceivedMeta, Sender, SenderOptions, SocketOptions, SyscallError, VlanTag, Waker,
 };
 use engine::FastFlow;
-use engine::connection::ConnectionKey;
+use engine::connection::{ConnectionKey, UDP};
 use engine::frame::{InterfaceId, Prefix};
 use engine::hop::NextHop;
 use engine::snapshot::Counter;
@@ -387,6 +387,7 @@ impl PacketPort for AfPacketPort {
 /// A connection as the kernel is told of it.
 const fn fast_flow(connection: &ConnectionKey) -> fast_path::Flow {
     fast_path::Flow {
+        transport: if connection.protocol == UDP { Transport::Udp } else { Transport::Tcp },
         source: SocketAddr::new(connection.client, connection.client_port),
         destination: SocketAddr::new(connection.virtual_address, connection.virtual_port),
     }

@@ -17,7 +17,8 @@ use wire::{ethernet, ipv4, ipv6};
 use crate::command::ForwardingMethod;
 use crate::configuration::Server;
 use crate::connection::{
-    ConnectionEvent, ConnectionId, ConnectionKey, Direction, Expired, TcpEvent, TcpState,
+    ConnectionEvent, ConnectionId, ConnectionKey, Direction, Entry, Expired, TcpEvent, TcpState,
+    UDP,
 };
 use crate::engine::{Engine, load};
 use crate::frame::InterfaceId;
@@ -26,12 +27,14 @@ use crate::packet::Packet;
 use crate::snapshot::{Counter, FastPathSnapshot};
 use crate::time::Instant;
 
-/// Packets a connection has to carry within [`WINDOW`] to be offered: the way there and back costs as
-/// much as one or two of them do here.
-const LIVELY_PACKETS: u32 = 8;
+/// Packets a connection has to carry within [`WINDOW`] to be offered. The way there and back costs as
+/// much as one or two of them do here; TCP connections of one request and one answer have some more,
+/// and then are over.
+const LIVELY_SEGMENTS: u32 = 8;
+const LIVELY_DATAGRAMS: u32 = 4;
 const WINDOW: Duration = Duration::from_millis(100);
 /// Connections watched at a time; a power of two.
-const CANDIDATES: usize = 256;
+const CANDIDATES: usize = 1024;
 
 /// A connection worth the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +91,7 @@ impl FastPath {
 
     /// Whether a connection that just carried a packet is worth an offer now: once a window, so that
     /// an offer that comes to nothing is made again.
-    fn is_lively(&mut self, id: ConnectionId, now: Instant) -> bool {
+    fn is_lively(&mut self, id: ConnectionId, wanted: u32, now: Instant) -> bool {
         let place = id.index() as usize % CANDIDATES;
         let Some(candidate) = self.candidates.get_mut(place) else { return false };
         let vacant = candidate.connection.is_none();
@@ -100,7 +103,7 @@ impl FastPath {
             return false;
         }
         candidate.packets += 1;
-        candidate.packets == LIVELY_PACKETS
+        candidate.packets == wanted
     }
 
     /// Offers a connection if there is room beside the others; `held` is 1 if it has a place.
@@ -146,7 +149,8 @@ impl Default for FastPath {
 pub(super) struct Carried<'a> {
     pub(super) id: ConnectionId,
     pub(super) key: ConnectionKey,
-    pub(super) state: Option<TcpState>,
+    /// Whether only a turning point changes its state.
+    pub(super) settled: bool,
     pub(super) server: &'a Server,
     /// Whether the fast path has the connection.
     pub(super) fast: bool,
@@ -166,10 +170,12 @@ impl FastPath {
         carried: &Carried<'_>,
         now: Instant,
     ) -> bool {
-        let fits = carried.state == Some(TcpState::Established)
+        let fits = carried.settled
             && carried.server.forwarding == ForwardingMethod::DirectRouting
             && is_plain(packet);
-        if !fits || !self.is_lively(carried.id, now) {
+        let is_udp = carried.key.protocol == UDP;
+        let wanted = if is_udp { LIVELY_DATAGRAMS } else { LIVELY_SEGMENTS };
+        if !fits || !self.is_lively(carried.id, wanted, now) {
             return false;
         }
         let (key, server) = (carried.key, carried.server.id);
@@ -182,19 +188,26 @@ impl FastPath {
     }
 }
 
-/// An untagged TCP segment without IP options or extension headers.
+/// An untagged TCP segment or UDP datagram without IP options or extension headers.
 fn is_plain(packet: &Packet<'_>) -> bool {
     let header = if packet.is_ipv4() { ipv4::HEADER_LEN } else { ipv6::HEADER_LEN };
-    matches!(packet.ip.upper, Upper::Tcp { .. })
+    matches!(packet.ip.upper, Upper::Tcp { .. } | Upper::Udp { .. })
         && packet.meta.vlan.is_none()
         && packet.ip.l3 == ethernet::HEADER_LEN
         && packet.ip.l4 == ethernet::HEADER_LEN + header
 }
 
-/// Whether a segment may end its connection or begin another: the fast path leaves those alone.
+/// Whether a connection carries packets that leave its state as it is: an established one of TCP, and
+/// any of UDP, which has one state only.
+pub(super) fn is_settled(entry: &Entry) -> bool {
+    entry.protocol() == UDP || entry.tcp_state() == Some(TcpState::Established)
+}
+
+/// Whether a packet may end its connection or begin another: the fast path leaves those alone.
 pub(super) const fn is_turning_point(upper: &Upper) -> bool {
     match upper {
         Upper::Tcp { flags, .. } => flags.syn() || flags.fin() || flags.rst(),
+        Upper::Udp { .. } => false,
         _ => true,
     }
 }
@@ -219,7 +232,7 @@ impl Engine {
         let Some(id) = self.connections.lookup(&flow.key, now) else { return false };
         let entry = self.connections.entry(id);
         let fits = entry.server() == flow.server
-            && entry.tcp_state() == Some(TcpState::Established)
+            && is_settled(entry)
             && self.configuration.server_by_id(flow.server).is_some();
         if !fits || entry.is_fast() || self.fast_path.flows >= self.fast_path.limit {
             return false;
@@ -273,7 +286,10 @@ impl Engine {
         self.connections.count_packets(id, u32::try_from(packets).unwrap_or(u32::MAX));
         // What changed the state came to the director, who has taken the connection back then.
         if self.connections.entry(id).is_fast() {
-            let event = ConnectionEvent::Tcp(TcpEvent::Ack);
+            let event = match flow.key.protocol {
+                UDP => ConnectionEvent::Udp,
+                _ => ConnectionEvent::Tcp(TcpEvent::Ack),
+            };
             let activity =
                 self.connections.transition(id, event, Direction::Input, &self.timeouts, now);
             load::changed(&self.configuration, &mut self.events, flow.server, activity);

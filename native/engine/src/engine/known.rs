@@ -4,7 +4,7 @@ use wire::dissect::Upper;
 
 use crate::configuration::Server;
 use crate::connection::{ConnectionEvent, ConnectionId, Direction, Expired, SctpEvent, TcpEvent};
-use crate::engine::fast_path::{Carried, is_turning_point};
+use crate::engine::fast_path::{Carried, is_settled, is_turning_point};
 use crate::engine::judge::Judge;
 use crate::engine::{load, opening};
 use crate::hop::Hops;
@@ -50,12 +50,12 @@ impl<H: Hops> Judge<'_, H> {
     /// has and that comes here all the same, much of it, it has lost: it is offered again.
     fn consider_fast_path(&mut self, packet: &Packet<'_>, id: ConnectionId, server: &Server) {
         let entry = self.connections.entry(id);
-        let (key, state, fast) = (self.connections.key(id), entry.tcp_state(), entry.is_fast());
+        let (key, settled, fast) = (self.connections.key(id), is_settled(entry), entry.is_fast());
         if fast && is_turning_point(&packet.ip.upper) {
             self.connections.set_fast(id, false);
             self.fast_path.give_back(key);
         } else {
-            let carried = Carried { id, key, state, server, fast };
+            let carried = Carried { id, key, settled, server, fast };
             if self.fast_path.consider(packet, &carried, self.now) {
                 self.connections.set_fast(id, false);
             }

@@ -5,9 +5,10 @@ use engine::connection::ConnectionKey;
 use engine::frame::FrameMeta;
 use engine::{FastFlow, FastPathChange};
 
-use crate::lab::frames::{ACK, FIN, RST, SYN, tcp};
+use crate::lab::frames::{ACK, FIN, RST, SYN, tcp, udp};
 use crate::lab::{
-    CLIENT_SIDE, Lab, PORT, VIP, address, cluster_service, key, server, set_weight, sloppy_tcp,
+    CLIENT_SIDE, Lab, PORT, VIP, address, cluster_service, key, one_server, server, set_weight,
+    sloppy_tcp,
 };
 
 const CLIENT: &str = "203.0.113.9";
@@ -15,6 +16,8 @@ const CLIENT_PORT: u16 = 20_000;
 const FLOWS: u32 = 2;
 /// Segments within 100 ms that make a connection worth it.
 const LIVELY: u32 = 8;
+/// The same of datagrams.
+const LIVELY_DATAGRAMS: u32 = 4;
 
 fn connection(client_port: u16) -> ConnectionKey {
     ConnectionKey {
@@ -84,6 +87,40 @@ fn a_lively_connection_is_offered_with_its_server() {
     assert_eq!((flow.key, flow.interface), (connection(CLIENT_PORT), CLIENT_SIDE));
     let outcome = lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, ACK));
     assert_eq!(server(&outcome), flow.server);
+}
+
+/// A director with a UDP service, and so many datagrams of one flow sent through it.
+fn datagrams(count: u32) -> Lab {
+    let mut lab = Lab::new(&one_server(Protocol::Udp, VIP, "10.0.0.11"));
+    lab.engine.use_fast_path(FLOWS);
+    for _ in 0..count {
+        lab.process(&udp(CLIENT, CLIENT_PORT, VIP, b"x"));
+    }
+    lab
+}
+
+#[test]
+fn a_lively_udp_flow_is_offered_and_kept_while_it_carries() {
+    assert_eq!(changes(&mut datagrams(LIVELY_DATAGRAMS)), [], "the first opened the flow");
+    let mut lab = datagrams(LIVELY_DATAGRAMS + 1);
+    let changes_now = changes(&mut lab);
+    let [FastPathChange::Offer(flow)] = changes_now.as_slice() else {
+        panic!("one offer expected: {changes_now:?}")
+    };
+    assert_eq!(flow.key, ConnectionKey { protocol: 17, ..connection(CLIENT_PORT) });
+    assert!(lab.engine.take_fast(flow, lab.now));
+    // 300 s without an account would end it.
+    for _ in 0..3 {
+        lab.wait_ms(250_000);
+        lab.engine.account(flow, 1, 100, lab.now);
+    }
+    assert!(lab.engine.keeps_fast(flow, lab.now));
+    // A datagram that comes here all the same changes nothing: no packet of UDP ends a flow.
+    lab.process(&udp(CLIENT, CLIENT_PORT, VIP, b"x"));
+    assert_eq!(changes(&mut lab), []);
+    lab.wait_ms(301_000);
+    lab.engine.handle_timeout(lab.now);
+    assert_eq!(returned(&mut lab), [flow.key]);
 }
 
 #[test]
