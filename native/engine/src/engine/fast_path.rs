@@ -34,7 +34,7 @@ const LIVELY_SEGMENTS: u32 = 8;
 const LIVELY_DATAGRAMS: u32 = 4;
 const WINDOW: Duration = Duration::from_millis(100);
 /// Connections watched at a time; a power of two.
-const CANDIDATES: usize = 1024;
+const CANDIDATES: usize = 4096;
 
 /// A connection worth the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,12 +94,12 @@ impl FastPath {
     fn is_lively(&mut self, id: ConnectionId, wanted: u32, now: Instant) -> bool {
         let place = id.index() as usize % CANDIDATES;
         let Some(candidate) = self.candidates.get_mut(place) else { return false };
-        let vacant = candidate.connection.is_none();
+        let is_own = candidate.connection == Some(id);
+        // Its turn comes when the present one was found lively, or its window is over.
+        let vacant = candidate.connection.is_none() || (!is_own && candidate.packets >= wanted);
         if vacant || now.saturating_since(candidate.since) > WINDOW {
             *candidate = Candidate { connection: Some(id), packets: 0, since: now };
-        }
-        if candidate.connection != Some(id) {
-            // Its turn comes when the present one's window is over.
+        } else if !is_own {
             return false;
         }
         candidate.packets += 1;

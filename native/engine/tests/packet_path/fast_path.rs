@@ -3,7 +3,7 @@
 use engine::command::{Command, Protocol};
 use engine::connection::ConnectionKey;
 use engine::frame::FrameMeta;
-use engine::{FastFlow, FastPathChange};
+use engine::{FastFlow, FastPathChange, Limits};
 
 use crate::lab::frames::{ACK, FIN, RST, SYN, tcp, udp};
 use crate::lab::{
@@ -121,6 +121,31 @@ fn a_lively_udp_flow_is_offered_and_kept_while_it_carries() {
     lab.wait_ms(301_000);
     lab.engine.handle_timeout(lab.now);
     assert_eq!(returned(&mut lab), [flow.key]);
+}
+
+/// Two flows that are watched at the same place, one after the other: the first entry, and that 4,096
+/// places on.
+#[test]
+fn a_flow_found_lively_makes_room_for_the_next() {
+    let limits = Limits { connections: 8192, ..Limits::default() };
+    let mut lab = Lab::with_limits(limits, &one_server(Protocol::Udp, VIP, "10.0.0.11"));
+    lab.engine.use_fast_path(FLOWS);
+    let last = CLIENT_PORT + 4096;
+    let mut send = |port: u16, count: u32| {
+        for _ in 0..count {
+            lab.process(&udp(CLIENT, port, VIP, b"x"));
+        }
+        changes(&mut lab).len()
+    };
+    for port in CLIENT_PORT..=last {
+        send(port, 1);
+    }
+    assert_eq!(send(CLIENT_PORT, LIVELY_DATAGRAMS - 1), 0);
+    assert_eq!(send(last, LIVELY_DATAGRAMS), 0, "it is not its turn");
+    assert_eq!(send(CLIENT_PORT, 1), 1);
+    assert_eq!(send(last, LIVELY_DATAGRAMS), 1);
+    // Once a window, though there is nothing else to watch.
+    assert_eq!(send(last, 3 * LIVELY_DATAGRAMS), 0);
 }
 
 #[test]
