@@ -59,7 +59,7 @@ export interface DirectorOptions extends CommonOptions {
   readonly workers?: number
   /** What keeps packets on one worker; only of interest with several workers. Default: `address`. */
   readonly spread?: Spread
-  /** Frames of 68 KB that may wait for one worker on one interface, 1 to 65536. Default: 960 divided by the workers. */
+  /** Frames of 68 KB that may wait for one worker on one interface, 1 to 65536. Default: 960 divided by the workers, fewer where all rings would take over 1/16 of the machine's memory. */
   readonly ringFrames?: number
   /** Memory of each worker for fragments of packets that are not whole yet, 65536 to 1073741824 octets. Default: 4194304. */
   readonly fragmentOctets?: number

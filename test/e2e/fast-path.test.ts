@@ -71,7 +71,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     await stage.cluster.startAll()
     t.teardown(() => stage.cluster.close())
     await stage.serve('udp-echo', [family])
-    // Over 100 datagrams a second each, where 40 are enough.
+    // Over 100 datagrams a second each, where 8 are enough.
     const { exit, summary } = await ended(
       stage.client('udp-client', { flows: 20, count: 500, intervalMs: 8 }, family),
     )

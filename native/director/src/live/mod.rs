@@ -13,6 +13,7 @@ mod options;
 mod ownership;
 mod reattach;
 mod resolver;
+mod ring;
 mod start;
 mod workers;
 

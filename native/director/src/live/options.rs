@@ -9,6 +9,7 @@ use engine::Limits;
 use engine::command::Command;
 use serde::Deserialize;
 
+use super::ring;
 use crate::error::StartError;
 use crate::merge::{ENTRIES_PER_WORKER_MAX, WORKERS_MAX};
 use crate::port::AfPacketOptions;
@@ -47,7 +48,8 @@ pub struct StartOptions {
     /// By what clients are spread over several workers. Default by address.
     pub spread: Spread,
     /// Frames that may wait on each interface for each worker, 1..=65536; a frame takes 68 KB so
-    /// that super-frames fit. Default 960 over all workers, at least 60 for each.
+    /// that super-frames fit. Default 960 over all workers, fewer where all rings would take more than
+    /// a sixteenth of the machine's memory, at least 60 for each.
     pub ring_frames: Option<u32>,
     /// Entries of the connection tables, all workers together, 1024..=67108863 for each worker.
     /// Default 1,048,576.
@@ -110,10 +112,10 @@ impl StartOptions {
 
     pub(super) fn port(&self) -> AfPacketOptions {
         let socket = SocketOptions::default();
-        let frames = (socket.ring_frames / self.workers()).max(60);
+        let frames = || ring::frames(ring::memory(), self.workers(), self.interfaces.len());
         AfPacketOptions {
             socket: SocketOptions {
-                ring_frames: self.ring_frames.unwrap_or(frames),
+                ring_frames: self.ring_frames.unwrap_or_else(frames),
                 promiscuous: self.promiscuous,
                 ..socket
             },

@@ -32,7 +32,7 @@ use crate::time::Instant;
 /// and then are over.
 const LIVELY_SEGMENTS: u32 = 8;
 const LIVELY_DATAGRAMS: u32 = 4;
-const WINDOW: Duration = Duration::from_millis(100);
+const WINDOW: Duration = Duration::from_millis(500);
 /// Connections watched at a time; a power of two.
 const CANDIDATES: usize = 4096;
 

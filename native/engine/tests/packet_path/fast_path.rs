@@ -14,7 +14,7 @@ use crate::lab::{
 const CLIENT: &str = "203.0.113.9";
 const CLIENT_PORT: u16 = 20_000;
 const FLOWS: u32 = 2;
-/// Segments within 100 ms that make a connection worth it.
+/// Segments within half a second that make a connection worth it.
 const LIVELY: u32 = 8;
 /// The same of datagrams.
 const LIVELY_DATAGRAMS: u32 = 4;
@@ -51,7 +51,7 @@ fn changes(lab: &mut Lab) -> Vec<FastPathChange> {
 fn establish(lab: &mut Lab, client_port: u16) {
     lab.process(&tcp(CLIENT, client_port, VIP, SYN));
     lab.process(&tcp(CLIENT, client_port, VIP, ACK));
-    lab.wait_ms(101);
+    lab.wait_ms(501);
 }
 
 /// A connection that was offered, and its offer.
@@ -153,7 +153,7 @@ fn slow_traffic_is_not_offered() {
     let mut lab = lab();
     establish(&mut lab, CLIENT_PORT);
     for _ in 0..20 {
-        lab.wait_ms(101);
+        lab.wait_ms(501);
         send(&mut lab, CLIENT_PORT, LIVELY - 1);
     }
     assert_eq!(changes(&mut lab), []);
@@ -269,7 +269,7 @@ fn the_fast_path_has_a_limit_and_what_it_drops_makes_room() {
     send(&mut lab, CLIENT_PORT + 2, LIVELY);
     assert_eq!(changes(&mut lab), []);
     lab.engine.drop_fast(&first.key, lab.now);
-    lab.wait_ms(101);
+    lab.wait_ms(501);
     send(&mut lab, CLIENT_PORT + 2, LIVELY);
     assert_eq!(changes(&mut lab).len(), 1);
 }
@@ -278,7 +278,7 @@ fn the_fast_path_has_a_limit_and_what_it_drops_makes_room() {
 fn a_connection_the_fast_path_lost_is_offered_again() {
     let mut lab = lab();
     let flow = taken(&mut lab, CLIENT_PORT);
-    lab.wait_ms(101);
+    lab.wait_ms(501);
     send(&mut lab, CLIENT_PORT, LIVELY);
     assert_eq!(changes(&mut lab), [FastPathChange::Offer(flow)]);
     assert_eq!(lab.engine.statistics().fast_path.connections, 0);
