@@ -17,7 +17,7 @@ const FLOWS: u32 = 2;
 /// Segments within half a second that make a connection worth it.
 const LIVELY: u32 = 8;
 /// The same of datagrams.
-const LIVELY_DATAGRAMS: u32 = 4;
+const LIVELY_DATAGRAMS: u32 = 450;
 
 fn connection(client_port: u16) -> ConnectionKey {
     ConnectionKey {
