@@ -8,7 +8,7 @@ import { directorOptions } from '../lab/director-options.ts'
 import { DirectorProgram, DirectorRefusal } from '../lab/director-program.ts'
 import type { Message } from '../lab/lab-process.ts'
 import { hostInterface } from '../lab/topology.ts'
-import { ended, Stage } from './stage.ts'
+import { ended, exchanged, finish, Stage } from './stage.ts'
 
 const megabyte = 1_000_000
 const capabilities = { CAP_SYS_ADMIN: 21n, CAP_BPF: 39n }
@@ -36,6 +36,11 @@ async function isRefused(stage: Stage, options: object, through?: readonly strin
 function hasConnections(count: number): (message: Message) => boolean {
   return ({ event, statistics }) =>
     event === 'statistics' && (statistics as LiveStatistics).connections >= count
+}
+
+function hasFastConnections(count: number): (message: Message) => boolean {
+  return ({ event, statistics }) =>
+    event === 'statistics' && (statistics as LiveStatistics).fastPath.connections >= count
 }
 
 const required = { fastPath: true }
@@ -99,6 +104,25 @@ test('bulk connections outlive a killed director, then a paused server', async (
   t.like(summary, { broken: 0 })
   const { fastPath } = await statisticsOf(second)
   t.is(fastPath.packets > 0, await isPermitted(), JSON.stringify(fastPath))
+})
+
+test('lively connections go on while the director stands still', async (t) => {
+  const connections = 20
+  const options = directorOptions({ more: required })
+  const stage = await Stage.build(t, { directors: 1 }, options)
+  if (!(await isPermitted())) return isRefused(stage, options)
+  const director = await stage.cluster.start(1)
+  t.teardown(() => stage.cluster.close())
+  await stage.serve('tcp-server')
+  const client = stage.client('tcp-long', { connections, intervalMs: 20, stallMs: 15_000 })
+  await director.process.waitFor('that all are on the fast path', hasFastConnections(connections))
+  const { pid } = director.process
+  process.kill(pid as number, 'SIGSTOP')
+  t.teardown(() => process.kill(pid as number, 'SIGCONT'))
+  await exchanged(client, 50 * connections)
+  process.kill(pid as number, 'SIGCONT')
+  const { summary } = await finish(client)
+  t.like(summary, { broken: 0, closed: connections })
 })
 
 test('connections go on through the director when another program removes the fast path', async (t) => {

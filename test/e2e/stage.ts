@@ -118,6 +118,12 @@ export class Stage {
   }
 }
 
+/** Waits until the clients have exchanged `more` further records. */
+export async function exchanged(client: LabProcess, more: number): Promise<void> {
+  const before = Number((await client.waitFor('its state', ({ event }) => event === 'state'))['records'])
+  await client.waitFor(`${more} records`, ({ records }) => Number(records) >= before + more)
+}
+
 /** How a peer ended and its last counts. */
 export interface Ended {
   readonly exit: Exit

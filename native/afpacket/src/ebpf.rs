@@ -91,6 +91,8 @@ pub(crate) mod when {
 
 /// The constant of [`code::LOAD_DOUBLE_CONSTANT`] is a map's descriptor (`BPF_PSEUDO_MAP_FD`).
 const MAP_DESCRIPTOR: u8 = 1;
+/// The same, and what is loaded is the address of its first value (`BPF_PSEUDO_MAP_VALUE`).
+const MAP_VALUE: u8 = 2;
 
 impl Instruction {
     pub(crate) const fn new(code: u8, to: Register, from: Register, offset: i16, k: i32) -> Self {
@@ -162,9 +164,17 @@ impl Instruction {
 
     /// The two instructions that load the address of the map behind a descriptor.
     pub(crate) const fn map(to: Register, descriptor: i32) -> [Self; 2] {
+        Self::address(to, MAP_DESCRIPTOR, descriptor)
+    }
+
+    /// The two instructions that load the address of the first value of an array map.
+    pub(crate) const fn map_value(to: Register, descriptor: i32) -> [Self; 2] {
+        Self::address(to, MAP_VALUE, descriptor)
+    }
+
+    const fn address(to: Register, of: u8, descriptor: i32) -> [Self; 2] {
         let mut first = Self::new(code::LOAD_DOUBLE_CONSTANT, to, Register::R0, 0, descriptor);
-        first.registers |=
-            if cfg!(target_endian = "little") { MAP_DESCRIPTOR << 4 } else { MAP_DESCRIPTOR };
+        first.registers |= if cfg!(target_endian = "little") { of << 4 } else { of };
         [first, Self::new(0, Register::R0, Register::R0, 0, 0)]
     }
 }

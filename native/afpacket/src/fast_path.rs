@@ -21,22 +21,23 @@ mod error;
 mod filter;
 mod flow;
 mod program;
+mod protocols;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::iter;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::bpf::Program;
 use crate::ebpf::Instruction;
 use crate::netlink::Netlink;
-use crate::sys::bpf::{HashMap, Presence, ProgramKind, load_program};
+use crate::sys::bpf::{Map, MapKind, Presence, ProgramKind, load_program};
 #[cfg(test)]
 pub(crate) use condition::function;
 use flow::{KEY_LEN, VALUE_LEN};
 use program::Programs;
+use protocols::Protocols;
 
 pub use error::FastPathError;
 pub use filter::FastFilter;
@@ -54,10 +55,10 @@ const ATTEMPTS: usize = 16;
 /// The flows the kernel forwards, and the programs that do it. Share it by `Arc`.
 #[derive(Debug)]
 pub struct FastPath {
-    map: HashMap<KEY_LEN, VALUE_LEN>,
+    map: Map<KEY_LEN, VALUE_LEN>,
+    protocols: Protocols,
     filter: OwnedFd,
     capacity: u32,
-    count: AtomicU32,
 }
 
 impl FastPath {
@@ -71,12 +72,13 @@ impl FastPath {
         if !(1..=CAPACITY_MAX).contains(&capacity) {
             return Err(FastPathError::Capacity { value: capacity });
         }
-        let map = HashMap::create(capacity, "l4_fast_path")
-            .map_err(|source| FastPathError::failed("bpf(BPF_MAP_CREATE)", source))?;
-        let programs = Programs { map: map.descriptor() };
+        let no_map = |source| FastPathError::failed("bpf(BPF_MAP_CREATE)", source);
+        let map = Map::create(MapKind::Hash, capacity, "l4_fast_path").map_err(no_map)?;
+        let protocols = Protocols::create().map_err(no_map)?;
+        let programs = Programs { map: map.descriptor(), protocols: protocols.descriptor() };
         let traffic = programs.traffic_filter().ok_or_else(FastPathError::too_long)?;
         let filter = load(ProgramKind::TrafficFilter, "traffic filter", &traffic)?;
-        let path = Self { map, filter, capacity, count: AtomicU32::new(0) };
+        let path = Self { map, protocols, filter, capacity };
         // Refused here rather than when the socket gets its filter.
         path.socket_program(&Program::constant(0))?;
         Ok(path)
@@ -106,16 +108,15 @@ impl FastPath {
     pub fn insert(&self, flow: &Flow, way: &Way) -> io::Result<()> {
         let (key, value) = (flow.key()?, way.value());
         loop {
-            match self.map.update(&key, &value, Presence::Absent) {
-                Ok(()) => {
-                    self.count.fetch_add(1, Ordering::Relaxed);
-                    return Ok(());
-                }
-                Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
-                Err(error) if error.raw_os_error() == Some(libc::E2BIG) => {
-                    return Err(io::ErrorKind::StorageFull.into());
-                }
-                Err(error) => return Err(error),
+            self.protocols.add(flow.transport)?;
+            let Err(error) = self.map.update(&key, &value, Presence::Absent) else {
+                return Ok(());
+            };
+            self.protocols.remove(flow.transport);
+            match error.raw_os_error() {
+                Some(libc::EEXIST) => {}
+                Some(libc::E2BIG) => return Err(io::ErrorKind::StorageFull.into()),
+                _ => return Err(error),
             }
             match self.map.update(&key, &value, Presence::Present) {
                 // Withdrawn in between by another thread.
@@ -139,7 +140,11 @@ impl FastPath {
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] when the addresses are of two families.
     pub fn withdraw(&self, flow: &Flow) -> io::Result<Option<FlowCounters>> {
-        self.delete(&flow.key()?)
+        let counters = present(self.map.take(&flow.key()?))?;
+        if counters.is_some() {
+            self.protocols.remove(flow.transport);
+        }
+        Ok(counters)
     }
 
     /// Withdraws every flow. One that is inserted meanwhile may stay.
@@ -148,23 +153,17 @@ impl FastPath {
     /// When the kernel does not answer.
     pub fn clear(&self) -> io::Result<()> {
         while let Some(key) = self.map.first_key()? {
-            self.delete(&key)?;
+            if present(self.map.take(&key))?.is_some() {
+                self.protocols.remove(Transport::of_key(&key));
+            }
         }
         Ok(())
-    }
-
-    fn delete(&self, key: &[u8; KEY_LEN]) -> io::Result<Option<FlowCounters>> {
-        let counters = present(self.map.take(key))?;
-        if counters.is_some() {
-            self.count.fetch_sub(1, Ordering::Relaxed);
-        }
-        Ok(counters)
     }
 
     /// Number of flows.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.count.load(Ordering::Relaxed)
+        self.protocols.flows()
     }
 
     /// Whether no flow is forwarded.
@@ -181,7 +180,8 @@ impl FastPath {
 
     /// A socket's program: nothing of what is forwarded, `others` for the rest.
     pub(crate) fn socket_program(&self, others: &Program) -> Result<OwnedFd, FastPathError> {
-        let programs = Programs { map: self.map.descriptor() };
+        let (map, protocols) = (self.map.descriptor(), self.protocols.descriptor());
+        let programs = Programs { map, protocols };
         let program = programs
             .socket_filter(others)
             .map_err(|error| FastPathError::Untranslatable { why: format!("{:?}", error.0) })?;

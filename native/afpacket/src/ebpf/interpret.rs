@@ -11,10 +11,11 @@ const STACK_LEN: usize = 512;
 const CONTEXT: u64 = 0x2000_0000;
 const VALUE: u64 = 0x3000_0000;
 const MAP: u64 = 0x4000_0000;
+const PROTOCOLS: u64 = 0x5000_0000;
 /// `TC_ACT_REDIRECT`
 const REDIRECTED: u64 = 7;
 
-/// A frame as a program sees it, and the map it looks into.
+/// A frame as a program sees it, the map it looks into, and what says for which protocols it has to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Input<'m> {
     pub(crate) octets: Vec<u8>,
@@ -22,6 +23,7 @@ pub(crate) struct Input<'m> {
     pub(crate) vlan: bool,
     pub(crate) segment_size: u32,
     pub(crate) map: Option<&'m HashMap<Vec<u8>, Vec<u8>>>,
+    pub(crate) protocols: u32,
 }
 
 /// What became of a frame.
@@ -70,8 +72,11 @@ impl Machine<'_> {
                 code::CALL => self.call(one.constant),
                 code::JUMP => at += usize::try_from(one.offset).expect("forward"),
                 code::LOAD_DOUBLE_CONSTANT => {
-                    assert_eq!(from(one), 1, "only maps are loaded like this");
-                    self.registers[to(one)] = Some(MAP);
+                    self.registers[to(one)] = Some(match from(one) {
+                        1 => MAP,
+                        2 => PROTOCOLS,
+                        other => panic!("address {other} is not known to the test machine"),
+                    });
                     at += 1;
                 }
                 _ if matches!(one.code & 7, code::JUMP_WORD | code::JUMP_DOUBLE) => {
@@ -207,6 +212,10 @@ impl Machine<'_> {
             VALUE..MAP => {
                 let at = usize::try_from(address - VALUE).expect("offset");
                 self.value[at..at + length(code)].to_vec()
+            }
+            PROTOCOLS => {
+                assert_eq!(length(code), 4, "the protocols are a word");
+                self.input.protocols.to_ne_bytes().to_vec()
             }
             _ => {
                 assert_eq!(address % length(code) as u64, 0, "the stack is read aligned");

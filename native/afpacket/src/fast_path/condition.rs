@@ -2,6 +2,8 @@
 //! does not get is what the kernel forwards.
 
 use super::flow::{FAMILY_IPV4, FAMILY_IPV6, Transport, key, value};
+use super::program::Programs;
+use super::protocols::bit;
 use crate::ebpf::translate::PACKET_TYPE;
 use crate::ebpf::{Assembler, Instruction, Label, Register, Size, alu, when};
 use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
@@ -42,10 +44,14 @@ const FLAGS_OF_STATE: i32 = 0x07;
 
 /// Goes on at `miss` unless the frame is one to be forwarded. Then R6 is the frame, R8 the way
 /// and the stack has the headers and the key.
-pub(super) fn condition(map: i32, assembler: &mut Assembler, miss: Label) {
+pub(super) fn condition(programs: Programs, assembler: &mut Assembler, miss: Label) {
     let (ipv4, lookup) = (assembler.label(), assembler.label());
-    assembler
-        .push(&[Instruction::copy(R6, R1), Instruction::load(Size::Word, R1, R6, PACKET_TYPE)]);
+    assembler.push(&[Instruction::copy(R6, R1)]);
+    // R9: the protocols that have flows.
+    assembler.push(&Instruction::map_value(R9, programs.protocols));
+    assembler.push(&[Instruction::load(Size::Word, R9, R9, 0)]);
+    assembler.jump_if(when::EQUAL, R9, 0, miss);
+    assembler.push(&[Instruction::load(Size::Word, R1, R6, PACKET_TYPE)]);
     // Anything but PACKET_HOST.
     assembler.jump_if(when::NOT_EQUAL, R1, 0, miss);
     assembler.push(&[Instruction::load(Size::Word, R1, R6, frame_field::VLAN_PRESENT)]);
@@ -63,7 +69,7 @@ pub(super) fn condition(map: i32, assembler: &mut Assembler, miss: Label) {
     assembler.place(ipv4);
     ipv4_condition(assembler, miss);
     assembler.place(lookup);
-    find_way(map, assembler, miss);
+    find_way(programs.map, assembler, miss);
 }
 
 /// Finds the way of the key; with the lengths of the IP header and the next in R9, tells whether it
@@ -154,9 +160,10 @@ fn ipv6_condition(assembler: &mut Assembler, miss: Label) {
     }
 }
 
-/// With the protocol in R1 and the octets behind an IP header of `behind` octets in R7: they are there,
-/// and the next header is one of TCP or UDP that meets its condition. Leaves the lengths of both
-/// headers in R9, and ports, family and protocol in the key.
+/// With the protocol in R1, the protocols that have flows in R9 and the octets behind an IP header of
+/// `behind` octets in R7: they are there, and the next header is one of TCP or UDP, has flows, and
+/// meets its condition. Leaves the lengths of both headers in R9, and ports, family and protocol in
+/// the key.
 fn upper_condition(assembler: &mut Assembler, family: u8, behind: i16, miss: Label) {
     let (udp, good) = (assembler.label(), assembler.label());
     assembler.push(&[
@@ -171,13 +178,25 @@ fn upper_condition(assembler: &mut Assembler, family: u8, behind: i16, miss: Lab
     assembler.jump_if_register(when::ABOVE, R7, R2, miss);
     assembler.jump_if(when::EQUAL, R1, UDP, udp);
     assembler.jump_if(when::NOT_EQUAL, R1, TCP, miss);
+    has_flows(Transport::Tcp, assembler, miss);
     tcp_condition(assembler, behind, miss);
     assembler.jump(good);
     assembler.place(udp);
+    has_flows(Transport::Udp, assembler, miss);
     assembler.jump_if(when::BELOW, R7, UDP_LEN, miss);
     assembler.push(&[Instruction::set(R9, UDP_LEN)]);
     assembler.place(good);
     assembler.push(&[Instruction::alu(alu::ADD, R9, behind.into())]);
+}
+
+/// With the protocols that have flows in R9: the frame's is one of them. For all others a look-up,
+/// in both programs, would be for nothing.
+fn has_flows(transport: Transport, assembler: &mut Assembler, miss: Label) {
+    assembler.push(&[
+        Instruction::copy(R1, R9),
+        Instruction::alu(alu::AND, R1, bit(transport).cast_signed()),
+    ]);
+    assembler.jump_if(when::EQUAL, R1, 0, miss);
 }
 
 /// With the octets from the TCP header on in R7: the header is whole and has no flag that changes the

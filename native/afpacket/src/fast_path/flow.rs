@@ -113,6 +113,14 @@ impl Flow {
     }
 }
 
+impl Transport {
+    /// The protocol of a key of the map.
+    pub(super) fn of_key(key: &[u8; KEY_LEN]) -> Self {
+        let at = usize::try_from(key::PROTOCOL).unwrap_or(usize::MAX);
+        if key.get(at) == Some(&(Self::Udp as u8)) { Self::Udp } else { Self::Tcp }
+    }
+}
+
 impl Way {
     pub(super) fn value(&self) -> [u8; VALUE_LEN] {
         let mut value = [0; VALUE_LEN];
@@ -146,6 +154,7 @@ mod tests {
         assert_eq!(key[16..20], [192, 0, 2, 80]);
         assert_eq!(key[32..36], [0x0f, 0xa0, 0, 80]);
         assert_eq!(key[36..], [4, 17, 0, 0]);
+        assert_eq!(Transport::of_key(&key), Transport::Udp);
         let key = of("[fd00::1]:1", "[fd00::2]:2").key().expect("one family");
         assert_eq!((key[0], key[15], key[31], key[33]), (0xfd, 1, 2, 1));
         let mixed = of("10.0.0.1:1", "[fd00::2]:2").key().expect_err("mixed");

@@ -13,10 +13,13 @@ const DROP: i32 = 2;
 /// `BPF_F_RECOMPUTE_CSUM`: a checksum of the whole packet, taken by the device, follows.
 const KEEP_CHECKSUM: i32 = 1;
 
-/// Both programs look up flows in the map behind this descriptor.
+/// What both programs look into, by descriptors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Programs {
+    /// The flows and their ways.
     pub(crate) map: i32,
+    /// Of which protocols there are flows.
+    pub(crate) protocols: i32,
 }
 
 impl Programs {
@@ -24,7 +27,7 @@ impl Programs {
     pub(crate) fn traffic_filter(self) -> Option<Vec<Instruction>> {
         let mut assembler = Assembler::default();
         let miss = assembler.label();
-        condition(self.map, &mut assembler, miss);
+        condition(self, &mut assembler, miss);
         forward(&mut assembler);
         assembler.place(miss);
         assembler.push(&[Instruction::set(R0, GO_ON), Instruction::exit()]);
@@ -38,7 +41,7 @@ impl Programs {
     ) -> Result<Option<Vec<Instruction>>, Untranslatable> {
         let mut assembler = Assembler::default();
         let miss = assembler.label();
-        condition(self.map, &mut assembler, miss);
+        condition(self, &mut assembler, miss);
         assembler.push(&[Instruction::set(R0, 0), Instruction::exit()]);
         assembler.place(miss);
         translate(others, &mut assembler)?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::flow::{Flow, FlowCounters, Transport, Way};
 use super::program::Programs;
+use super::protocols::bit;
 use crate::bpf::Program;
 use crate::ebpf::Instruction;
 use crate::ebpf::interpret::{Input, Outcome, run};
@@ -19,11 +20,12 @@ struct Both {
     traffic: Vec<Instruction>,
     socket: Vec<Instruction>,
     map: HashMap<Vec<u8>, Vec<u8>>,
+    protocols: u32,
 }
 
 impl Both {
     fn new() -> Self {
-        let programs = Programs { map: 3 };
+        let programs = Programs { map: 3, protocols: 4 };
         let socket = programs.socket_filter(&Program::constant(WHOLE)).expect("known");
         let flow = |transport, source: &str, destination: &str| {
             let flow = Flow {
@@ -43,12 +45,14 @@ impl Both {
             traffic: programs.traffic_filter().expect("short jumps"),
             socket: socket.expect("short jumps"),
             map: HashMap::from(flows),
+            protocols: bit(Transport::Tcp) | bit(Transport::Udp),
         }
     }
 
     /// What the interface's filter does, after the socket's has agreed.
     fn outcome<'m>(&'m self, mut input: Input<'m>) -> Outcome {
         input.map = Some(&self.map);
+        input.protocols = self.protocols;
         let (traffic, socket) = (run(&self.traffic, &input), run(&self.socket, &input));
         if traffic.answer == REDIRECT {
             assert_eq!(traffic.redirected, Some(9));
@@ -265,6 +269,22 @@ fn anything_out_of_the_ordinary_goes_on_whole() {
     for whole in [ipv4(0), ipv6(0), udp(0), udp6(0)] {
         for length in 0..whole.len() {
             assert!(!both.forwards(of(whole[..length].to_vec())), "{length} octets");
+        }
+    }
+}
+
+#[test]
+fn only_protocols_that_have_flows_are_looked_up() {
+    let mut both = Both::new();
+    for protocols in 0..4 {
+        both.protocols = protocols;
+        for (transport, frames) in
+            [(Transport::Tcp, [ipv4(30), ipv6(30)]), (Transport::Udp, [udp(30), udp6(30)])]
+        {
+            let expected = protocols & bit(transport) != 0;
+            for frame in frames {
+                assert_eq!(both.forwards(of(frame)), expected, "{transport:?}, {protocols}");
+            }
         }
     }
 }

@@ -18,7 +18,6 @@ const PROGRAM_QUERY: libc::c_int = 16;
 const MAP_LOOKUP_AND_DELETE: libc::c_int = 21;
 /// `BPF_TCX_INGRESS`
 const EXPRESS_INGRESS: u32 = 46;
-const MAP_TYPE_HASH: u32 = 1;
 const NAME_LEN: usize = 16;
 
 /// Which kernel hook a program is for.
@@ -28,6 +27,15 @@ pub(crate) enum ProgramKind {
     SocketFilter = 1,
     /// `BPF_PROG_TYPE_SCHED_CLS`
     TrafficFilter = 3,
+}
+
+/// How a map finds its entries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MapKind {
+    /// `BPF_MAP_TYPE_HASH`
+    Hash = 1,
+    /// `BPF_MAP_TYPE_ARRAY`: keys are indices, every entry is there from the beginning.
+    Array = 2,
 }
 
 /// Whether an entry may be there already.
@@ -107,17 +115,17 @@ struct ProgramAttach {
     revision: u64,
 }
 
-/// A hash map in the kernel with keys of `K` and values of `V` octets.
+/// A map in the kernel with keys of `K` and values of `V` octets.
 #[derive(Debug)]
-pub(crate) struct HashMap<const K: usize, const V: usize> {
+pub(crate) struct Map<const K: usize, const V: usize> {
     fd: OwnedFd,
 }
 
-impl<const K: usize, const V: usize> HashMap<K, V> {
+impl<const K: usize, const V: usize> Map<K, V> {
     /// A map for at most `entries`, all memory taken at once.
-    pub(crate) fn create(entries: u32, name: &str) -> io::Result<Self> {
+    pub(crate) fn create(kind: MapKind, entries: u32, name: &str) -> io::Result<Self> {
         let mut attributes = MapCreate {
-            kind: MAP_TYPE_HASH,
+            kind: kind as u32,
             key_octets: u32_of(K),
             value_octets: u32_of(V),
             entries,

@@ -242,6 +242,9 @@ fn datagrams_of_a_flow_go_out_and_segments_with_its_ports_do_not() {
             [flow(4000), flow6(4000)].map(|flow| Flow { transport: Transport::Udp, ..flow });
         path.insert(&udp, &host.way()).unwrap();
         path.insert(&udp6, &host.way()).unwrap();
+        // Segments are looked up, too, from now on.
+        path.insert(&flow(4001), &host.way()).unwrap();
+        assert!(host.pass(&host.frame(&packet(4001, ACK, b"x"))).is_empty());
         let short = frames::udp(4000, 80, b"");
         let packets = [
             frames::ipv4(UDP, CLIENT, VIRTUAL, &[], 0, &frames::udp(4000, 80, &[7; 1200])),
@@ -389,6 +392,8 @@ fn a_flow_withdrawn_comes_whole_again() {
         assert!(path.is_empty());
         send(&mut host.client, std::slice::from_ref(&other));
         sent_here(&mut socket, &other, "cleared");
+        path.insert(&flow(4001), &way).unwrap();
+        assert!(host.pass(&other).is_empty());
     });
 }
 
