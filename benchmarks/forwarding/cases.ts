@@ -86,22 +86,32 @@ const newConnections: Case = {
   },
 }
 
+interface Requests {
+  readonly connections: number
+  readonly intervalMs: number
+  /** How long a turn takes: so many times what was asked for, or this. */
+  readonly turns?: number
+  readonly seconds?: number
+  readonly only?: readonly RivalName[]
+  readonly load?: (turn: Turn) => Promise<unknown>
+}
+
 /** Requests on kept connections, beside whatever `load` sends. */
 function requests(
   title: string,
-  connections: number,
-  intervalMs: number,
-  load?: (turn: Turn) => Promise<unknown>,
+  { connections, intervalMs, turns = 1, load, only, ...fixed }: Requests,
 ): Case {
   return {
     title: `requests on kept connections, ${title}`,
     traffic: 'connections',
+    ...(only === undefined ? {} : { only }),
     figures: {
       p50: { title: 'answered, half of them', unit: 'ms', better: 'less' },
       p99: { title: 'answered, 99 of 100', unit: 'ms', better: 'less' },
     },
     run: async (turn) => {
-      const options = { connections, intervalMs, payloadBytes: 64, maxSeconds: turn.seconds }
+      const maxSeconds = fixed.seconds ?? turn.seconds * turns
+      const options = { connections, intervalMs, payloadBytes: 64, maxSeconds }
       const asked = turn.meter.client('tcp-long', ports.requests, options)
       const [summary] = await Promise.all([asked, load?.(turn)])
       return { p50: figureIn(summary, 'p50Ms'), p99: figureIn(summary, 'p99Ms') }
@@ -130,11 +140,20 @@ export const cases: Readonly<Record<string, Case>> = {
   'bulk-1': bulk('1 stream', 1),
   'bulk-4': bulk('4 streams', 4),
   connections: newConnections,
-  'requests-idle': requests('one at a time, 50 a second', 1, 20),
-  'requests-10k': requests('about 10,000 packets a second', 50, 10),
-  'requests-loaded': requests('beside a bulk stream', 1, 5, ({ meter, seconds }) =>
-    meter.client('bulk-client', ports.bulk, { seconds }),
-  ),
+  'requests-lone': requests('one a second', {
+    connections: 1,
+    intervalMs: 1000,
+    seconds: 5,
+    only: ['director', 'kernel', 'bare', 'dnat'],
+  }),
+  // Long enough for the 99th of a hundred to be more than a few requests.
+  'requests-idle': requests('one at a time, 100 a second', { connections: 1, intervalMs: 10, turns: 2 }),
+  'requests-10k': requests('about 10,000 packets a second', { connections: 50, intervalMs: 10 }),
+  'requests-loaded': requests('beside a bulk stream', {
+    connections: 1,
+    intervalMs: 5,
+    load: ({ meter, seconds }) => meter.client('bulk-client', ports.bulk, { seconds }),
+  }),
   'loss-free': lossFree,
   overload,
   idle,
