@@ -7,7 +7,9 @@ import { median } from './quantiles.ts'
 export interface Promised {
   /** `case.figure` of the director. */
   readonly figure: string
-  /** What it is divided by: another contender's same figure, or another figure of the director. */
+  /** The contender that stands for the director: `director` unless given. */
+  readonly of?: 'director' | 'rings'
+  /** What it is divided by: another contender's same figure, or another figure of the same one. */
   readonly over?: { readonly rival: string } | { readonly figure: string }
   readonly atLeast?: number
   readonly atMost?: number
@@ -18,7 +20,8 @@ export const contract: readonly Promised[] = [
   { figure: 'udp-10k.rate', over: { rival: 'dnat' }, atLeast: 1 },
   { figure: 'udp-10k.rate', over: { rival: 'kernel' }, atLeast: 0.85 },
   { figure: 'udp-10k.rate', over: { rival: 'bare' }, atLeast: 0.93 },
-  { figure: 'udp-1m.cost', over: { figure: 'udp-1k.cost' }, atMost: 1.5 },
+  // Both in user space: a thousand flows take the fast path, which has no room for a million.
+  { figure: 'udp-1m.cost', of: 'rings', over: { figure: 'udp-1k.cost' }, atMost: 1.5 },
   { figure: 'bulk-1.rate', over: { rival: 'kernel' }, atLeast: 0.95 },
   { figure: 'bulk-1.rate', over: { rival: 'haproxy' }, atLeast: 2 },
   { figure: 'bulk-1.cost', over: { rival: 'kernel' }, atMost: 1.4 },
@@ -51,18 +54,18 @@ export function check(results: Results, promises: readonly Promised[] = contract
   return promises.map((promised) => {
     const values = valuesOf(results, promised)
     const seen = values.length === 0 ? undefined : median(values)
-    const { atLeast, atMost, figure, over } = promised
+    const { atLeast, atMost, figure, of, over } = promised
     const isKept =
       seen === undefined || (seen >= (atLeast ?? Number.NEGATIVE_INFINITY) && seen <= (atMost ?? Infinity))
     const divisor = over === undefined ? '' : ` over ${'rival' in over ? over.rival : over.figure}`
     const bound = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
-    return { promised, name: `${figure}${divisor}`, bound, seen, isKept }
+    return { promised, name: `${figure}${divisor}${of === undefined ? '' : ` (${of})`}`, bound, seen, isKept }
   })
 }
 
-function valuesOf(results: Results, { figure, over }: Promised): readonly number[] {
-  const own = results.rounds(figure, 'director')
+function valuesOf(results: Results, { figure, of = 'director', over }: Promised): readonly number[] {
+  const own = results.rounds(figure, of)
   if (over === undefined) return own
-  const other = 'rival' in over ? results.rounds(figure, over.rival) : results.rounds(over.figure, 'director')
+  const other = 'rival' in over ? results.rounds(figure, over.rival) : results.rounds(over.figure, of)
   return ratiosOf(own, other)
 }

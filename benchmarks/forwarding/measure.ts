@@ -100,18 +100,19 @@ export class Meter {
     return Number(packets)
   }
 
-  /** Sends small datagrams to a site and counts those that come out behind it. */
-  async flood(site: Site, flood: Flood): Promise<Flooded> {
+  /** Sends small datagrams to a site, from so many senders, and counts those that come out behind it. */
+  async flood(site: Site, flood: Flood, senders = 1): Promise<Flooded> {
     const before = await this.arrived()
     const busy = busySeconds()
-    const { sent, seconds } = await this.startFlood(site, flood)()
+    const sending = Array.from({ length: senders }, () => this.#send(site, flood))
+    const floods = await Promise.all(sending)
     const used = busySeconds() - busy
     const arrived = (await this.#settled()) - before
-    return { sent, arrived, seconds, busySeconds: used }
+    const sent = floods.reduce((sum, one) => sum + one.sent, 0)
+    return { sent, arrived, seconds: Math.max(...floods.map((one) => one.seconds)), busySeconds: used }
   }
 
-  /** Starts a flood; the result waits for its end. */
-  startFlood(site: Site, flood: Flood): () => Promise<{ readonly sent: number; readonly seconds: number }> {
+  async #send(site: Site, flood: Flood): Promise<{ readonly sent: number; readonly seconds: number }> {
     const options = {
       interface: site.clientInterface,
       toMac: site.frontMac,
@@ -119,11 +120,8 @@ export class Meter {
       source: sources,
       ...flood,
     }
-    const child = startPeer(this.network.client, 'udp-flood', options)
-    return async () => {
-      const summary = await summaryOf(child)
-      return { sent: figureIn(summary, 'sent'), seconds: figureIn(summary, 'seconds') }
-    }
+    const summary = await summaryOf(startPeer(this.network.client, 'udp-flood', options))
+    return { sent: figureIn(summary, 'sent'), seconds: figureIn(summary, 'seconds') }
   }
 
   /** Runs a client program to its end and answers with its summary. */

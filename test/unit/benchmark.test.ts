@@ -32,7 +32,8 @@ test('a promise is held against the median of the ratios round by round', (t) =>
     { figure: 'udp-10k.rate', over: { rival: 'dnat' }, atMost: 1.9 },
     { figure: 'udp-10k.rate', atLeast: 80 },
     { figure: 'udp-10k.rate', over: { rival: 'haproxy' }, atLeast: 9 },
-  ]
+    { figure: 'udp-10k.rate', of: 'rings', atLeast: 9 },
+  ] as const
   const checked = check(measured(), promises)
   t.deepEqual(
     checked.map(({ seen, isKept }) => [seen, isKept]),
@@ -42,14 +43,17 @@ test('a promise is held against the median of the ratios round by round', (t) =>
       [2, false],
       [80, true],
       [undefined, true],
+      [undefined, true],
     ],
   )
   t.is(checked[1]?.name, 'udp-10k.rate over kernel')
   t.is(checked[2]?.bound, 'at most 1.9')
+  t.is(checked[5]?.name, 'udp-10k.rate (rings)')
 })
 
 test('the contract names figures and contenders that exist', (t) => {
-  for (const { figure, over, atLeast, atMost } of contract) {
+  for (const { figure, of = 'director', over, atLeast, atMost } of contract) {
+    t.true(of in rivals, of)
     const names = [figure, over !== undefined && 'figure' in over ? over.figure : figure]
     for (const name of names) {
       const [caseName = '', figureName = ''] = name.split('.')

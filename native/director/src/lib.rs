@@ -47,6 +47,7 @@ mod forget;
 pub mod hops;
 mod linger;
 pub mod live;
+mod losses;
 mod merge;
 mod neighbours;
 pub mod offline;

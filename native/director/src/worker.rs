@@ -25,6 +25,7 @@ use crate::events::EventSender;
 use crate::fast_path::FastFlows;
 use crate::hops::{HopTable, KnownWays};
 use crate::linger::Linger;
+use crate::losses::Losses;
 use crate::pending::{Pending, PendingLimits, Whom};
 use crate::port::{Offload, Outgoing, PacketPort};
 use crate::query::{Query, WorkerStatistics};
@@ -107,6 +108,7 @@ pub(crate) struct Worker<P: PacketPort> {
     adoptions: Adoptions,
     fast: FastFlows,
     linger: Linger,
+    losses: Losses,
     /// There may be more to do at once: no sleep before the next batch.
     more: bool,
 }
@@ -130,6 +132,7 @@ impl<P: PacketPort> Worker<P> {
             adoptions: Adoptions::default(),
             fast: FastFlows::default(),
             linger: Linger::new(parts.busy_poll),
+            losses: Losses::default(),
             more: false,
         }
     }
@@ -154,6 +157,9 @@ impl<P: PacketPort> Worker<P> {
         }
         let now = self.clock.now();
         let handled = self.handle_batch(now)?;
+        if handled == BATCH && self.losses.grow(&mut self.port, now) {
+            self.engine.strain(now);
+        }
         self.handle_timeouts(now);
         let wishes = self.follow_fast_path(now);
         let events = self.send_events(now);

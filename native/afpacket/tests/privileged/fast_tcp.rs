@@ -13,7 +13,7 @@ use afpacket::netlink::Netlink;
 use afpacket::{FastPath, Flow, OutgoingFrame, PacketSocket, PollSet, Sender, Transport, Way};
 
 use crate::capture::{sender, small};
-use crate::fast_path::fast_path_or_not_run;
+use crate::fast_host::fast_path_or_not_run;
 use crate::forward::{LENGTH, Stop, octet, serve};
 use crate::frames::{Mac, TCP};
 use crate::lab::{Lab, Namespace, PATIENCE, with_lab};

@@ -10,6 +10,7 @@
 
 mod capture;
 mod fanout;
+mod fast_host;
 mod fast_path;
 mod fast_tcp;
 mod filter;

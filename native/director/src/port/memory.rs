@@ -44,6 +44,8 @@ struct Queues {
     outbound: VecDeque<WireFrame>,
     /// None where there is no fast path.
     fast: Option<HashMap<ConnectionKey, (NextHop, FlowCounters)>>,
+    /// Frames lost on the way to the director, where nobody asked yet.
+    lost: u64,
     woken: bool,
 }
 
@@ -63,6 +65,11 @@ impl MemoryWire {
     pub fn put(&self, frame: WireFrame) {
         self.queues().inbound.push_back(frame);
         self.shared.1.notify_all();
+    }
+
+    /// Counts a frame as lost on the way to the director: there was no room for it.
+    pub fn lose(&self) {
+        self.queues().lost += 1;
     }
 
     /// Counts a frame that the fast path forwarded.
@@ -221,6 +228,10 @@ impl PacketPort for MemoryPort {
     }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
+        let lost = std::mem::take(&mut self.wire.queues().lost);
+        if lost > 0 {
+            self.counters_of(InterfaceId(0)).ring_drops.0 += lost;
+        }
         into.extend_from_slice(&self.counters);
     }
 }

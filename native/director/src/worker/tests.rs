@@ -228,6 +228,7 @@ const OPEN: [PartialChecksum; 2] =
 #[test]
 fn only_what_a_packet_socket_can_ask_for_is_left_to_the_device() {
     let mut bench = memory();
+    let sctp = |command| with_protocol(command, Protocol::Sctp);
     bench.serve_with(ready(), &[sctp(add_service(80)), sctp(add_server(80, 11))]);
     let mut packet = segment(1000, 80, SYN);
     let mut put = |octets: Vec<u8>, checksum| {
@@ -247,16 +248,54 @@ fn only_what_a_packet_socket_can_ask_for_is_left_to_the_device() {
     assert_eq!(put(packet, OPEN[1]), None);
 }
 
-fn sctp(mut command: Command) -> Command {
+fn with_protocol(mut command: Command, wanted: Protocol) -> Command {
     let (Command::AddService { service: ServiceSpec { key, .. } }
     | Command::AddServer { service: key, .. }) = &mut command
     else {
         panic!("it adds something")
     };
     if let ServiceKey::Address { protocol, .. } = key {
-        *protocol = Protocol::Sctp;
+        *protocol = wanted;
     }
     command
+}
+
+/// The octets of a segment, called UDP.
+fn datagram() -> Vec<u8> {
+    const LENGTH: u8 = 20;
+    let mut packet = segment(1000, 80, ACK);
+    packet[23] = 17;
+    packet[24..26].fill(0);
+    let sum = wire::checksum::of(&packet[14..34]);
+    packet[24..26].copy_from_slice(&sum.to_be_bytes());
+    packet[38..42].copy_from_slice(&[0, LENGTH, 0, 0]);
+    packet
+}
+
+/// Whether a UDP flow is on the fast path after so many full batches of its datagrams, when frames
+/// were lost before the first or not.
+fn is_fast_after(batches: usize, frames_are_lost: bool) -> bool {
+    let mut bench = memory();
+    bench.wire.open_fast_path();
+    let udp = |command| with_protocol(command, Protocol::Udp);
+    bench.serve_with(ready(), &[udp(add_service(80)), udp(add_server(80, 11))]);
+    if frames_are_lost {
+        bench.wire.lose();
+    }
+    for _ in 0..batches {
+        for _ in 0..BATCH {
+            bench.put(datagram());
+        }
+        bench.turn();
+    }
+    bench.turn();
+    bench.wire.fast(&ConnectionKey { protocol: 17, ..key_of_client() }).is_some()
+}
+
+#[test]
+fn small_udp_flows_take_the_fast_path_while_frames_are_lost() {
+    assert!(!is_fast_after(3, false));
+    assert!(is_fast_after(2, true));
 }
 
 /// A connection lively enough for the fast path of `bench`, and its key.
@@ -268,6 +307,10 @@ fn lively_connection(bench: &mut Bench<MemoryPort>) -> ConnectionKey {
     bench.turn();
     bench.turn();
     while bench.wire.take().is_some() {}
+    key_of_client()
+}
+
+fn key_of_client() -> ConnectionKey {
     ConnectionKey {
         protocol: 6,
         client: CLIENT.into(),

@@ -31,9 +31,13 @@ use crate::time::Instant;
 /// much as one or two of them do here. TCP connections of one request and one answer have some more,
 /// and then are over. Datagrams may overtake each other at the change, so only flows go that are a
 /// burden by themselves; many small ones are spread over more processors here than in the kernel, too.
+/// Where datagrams are lost, that they overtake each other counts less: then, small ones go as well.
 const LIVELY_SEGMENTS: u32 = 8;
 const LIVELY_DATAGRAMS: u32 = 450;
+const LIVELY_DATAGRAMS_UNDER_STRAIN: u32 = 8;
 const WINDOW: Duration = Duration::from_millis(500);
+/// How long a strain is assumed to last.
+const STRAIN: Duration = Duration::from_secs(1);
 /// Connections watched at a time; a power of two.
 const CANDIDATES: usize = 4096;
 
@@ -61,6 +65,8 @@ pub enum FastPathChange {
 struct Candidate {
     connection: Option<ConnectionId>,
     packets: u32,
+    /// Whether it was found lively in this window.
+    is_found: bool,
     since: Instant,
 }
 
@@ -71,6 +77,8 @@ pub(super) struct FastPath {
     changes: VecDeque<FastPathChange>,
     /// Connections the fast path may have.
     limit: u32,
+    /// Until when flows of few datagrams are offered as well.
+    strained_until: Instant,
     flows: u32,
     packets: u64,
     octets: u64,
@@ -83,6 +91,7 @@ impl FastPath {
             candidates: vec![Candidate::default(); CANDIDATES].into_boxed_slice(),
             changes: VecDeque::with_capacity(limit as usize * 2),
             limit,
+            strained_until: Instant::ZERO,
             flows: 0,
             packets: 0,
             octets: 0,
@@ -97,14 +106,17 @@ impl FastPath {
         let Some(candidate) = self.candidates.get_mut(place) else { return false };
         let is_own = candidate.connection == Some(id);
         // Its turn comes when the present one was found lively, or its window is over.
-        let vacant = candidate.connection.is_none() || (!is_own && candidate.packets >= wanted);
+        let vacant = candidate.connection.is_none() || (!is_own && candidate.is_found);
         if vacant || now.saturating_since(candidate.since) > WINDOW {
-            *candidate = Candidate { connection: Some(id), packets: 0, since: now };
+            *candidate =
+                Candidate { connection: Some(id), packets: 0, is_found: false, since: now };
         } else if !is_own {
             return false;
         }
         candidate.packets += 1;
-        candidate.packets == wanted
+        let is_new = candidate.packets >= wanted && !candidate.is_found;
+        candidate.is_found |= is_new;
+        is_new
     }
 
     /// Offers a connection if there is room beside the others; `held` is 1 if it has a place.
@@ -174,8 +186,11 @@ impl FastPath {
         let fits = carried.settled
             && carried.server.forwarding == ForwardingMethod::DirectRouting
             && is_plain(packet);
-        let is_udp = carried.key.protocol == UDP;
-        let wanted = if is_udp { LIVELY_DATAGRAMS } else { LIVELY_SEGMENTS };
+        let wanted = match carried.key.protocol {
+            UDP if now >= self.strained_until => LIVELY_DATAGRAMS,
+            UDP => LIVELY_DATAGRAMS_UNDER_STRAIN,
+            _ => LIVELY_SEGMENTS,
+        };
         if !fits || !self.is_lively(carried.id, wanted, now) {
             return false;
         }
@@ -219,6 +234,12 @@ impl Engine {
     pub fn use_fast_path(&mut self, connections: u32) {
         self.fast_path =
             if connections == 0 { FastPath::default() } else { FastPath::new(connections) };
+    }
+
+    /// Says that frames were just lost because the caller is too slow. For a second from `now` on,
+    /// UDP flows are offered that a caller with time to spare would rather keep.
+    pub fn strain(&mut self, now: Instant) {
+        self.fast_path.strained_until = now + STRAIN;
     }
 
     /// The oldest wish to the fast path nobody has heard yet.

@@ -18,6 +18,8 @@ const FLOWS: u32 = 2;
 const LIVELY: u32 = 8;
 /// The same of datagrams.
 const LIVELY_DATAGRAMS: u32 = 450;
+/// While frames are lost.
+const LIVELY_UNDER_STRAIN: u32 = 8;
 
 fn connection(client_port: u16) -> ConnectionKey {
     ConnectionKey {
@@ -121,6 +123,24 @@ fn a_lively_udp_flow_is_offered_and_kept_while_it_carries() {
     lab.wait_ms(301_000);
     lab.engine.handle_timeout(lab.now);
     assert_eq!(returned(&mut lab), [flow.key]);
+}
+
+#[test]
+fn while_frames_are_lost_small_udp_flows_are_offered_too() {
+    let mut lab = datagrams(1);
+    let send = |lab: &mut Lab, count| {
+        for _ in 0..count {
+            lab.process(&udp(CLIENT, CLIENT_PORT, VIP, b"x"));
+        }
+        changes(lab).len()
+    };
+    lab.engine.strain(lab.now);
+    lab.wait_ms(999);
+    assert_eq!(send(&mut lab, LIVELY_UNDER_STRAIN - 1), 0);
+    assert_eq!(send(&mut lab, 1), 1);
+    lab.wait_ms(501);
+    assert_eq!(send(&mut lab, LIVELY_DATAGRAMS - 1), 0, "the strain is over");
+    assert_eq!(send(&mut lab, 1), 1);
 }
 
 /// Two flows that are watched at the same place, one after the other: the first entry, and that 4,096
