@@ -72,6 +72,8 @@ pub(crate) mod code {
 pub(crate) mod alu {
     pub(crate) const ADD: u8 = 0x00;
     pub(crate) const SUBTRACT: u8 = 0x10;
+    pub(crate) const MULTIPLY: u8 = 0x20;
+    pub(crate) const OR: u8 = 0x40;
     pub(crate) const AND: u8 = 0x50;
     pub(crate) const SHIFT_LEFT: u8 = 0x60;
     pub(crate) const SHIFT_RIGHT: u8 = 0x70;
@@ -89,6 +91,9 @@ pub(crate) mod when {
     pub(crate) const AT_MOST: u8 = 0xb0;
 }
 
+/// Of [`code::ADD_TO_MEMORY`]: the register gets what was there before (`BPF_FETCH`), which orders all
+/// loads and stores around it; since Linux 5.12.
+const FETCH: i32 = 1;
 /// The constant of [`code::LOAD_DOUBLE_CONSTANT`] is a map's descriptor (`BPF_PSEUDO_MAP_FD`).
 const MAP_DESCRIPTOR: u8 = 1;
 /// The same, and what is loaded is the address of its first value (`BPF_PSEUDO_MAP_VALUE`).
@@ -147,6 +152,16 @@ impl Instruction {
         Self::new(code::ALU_DOUBLE | alu::ADD, to, Register::R0, 0, constant)
     }
 
+    /// `to` = `to` `operation` `constant`, whole.
+    pub(crate) const fn whole(operation: u8, to: Register, constant: i32) -> Self {
+        Self::new(code::ALU_DOUBLE | operation, to, Register::R0, 0, constant)
+    }
+
+    /// `to` = `to` `operation` `from`, whole.
+    pub(crate) const fn whole_register(operation: u8, to: Register, from: Register) -> Self {
+        Self::new(code::ALU_DOUBLE | code::REGISTER | operation, to, from, 0, 0)
+    }
+
     /// Calls the kernel's function of that number.
     pub(crate) const fn call(function: i32) -> Self {
         Self::new(code::CALL, Register::R0, Register::R0, 0, function)
@@ -160,6 +175,23 @@ impl Instruction {
     /// The lower 16 bits of `to`, which are in network order, as a number.
     pub(crate) const fn half_from_network_order(to: Register) -> Self {
         Self::new(code::FROM_NETWORK_ORDER, to, Register::R0, 0, 16)
+    }
+
+    /// The two instructions that load a constant of eight octets.
+    pub(crate) const fn double(to: Register, constant: u64) -> [Self; 2] {
+        let [a, b, c, d, e, f, g, h] = constant.to_le_bytes();
+        let (low, high) = (i32::from_le_bytes([a, b, c, d]), i32::from_le_bytes([e, f, g, h]));
+        [
+            Self::new(code::LOAD_DOUBLE_CONSTANT, to, Register::R0, 0, low),
+            Self::new(0, Register::R0, Register::R0, 0, high),
+        ]
+    }
+
+    /// Loads before this come before loads behind it, on machines where that takes an instruction:
+    /// one that adds `from` to the eight octets at `to` + `offset` and changes both.
+    pub(crate) fn order_loads(to: Register, offset: i16, from: Register) -> Option<Self> {
+        let fence = Self::new(code::ADD_TO_MEMORY, to, from, offset, FETCH);
+        (!cfg!(any(target_arch = "x86_64", target_arch = "x86"))).then_some(fence)
     }
 
     /// The two instructions that load the address of the map behind a descriptor.
@@ -239,6 +271,18 @@ impl Assembler {
     pub(crate) fn jump_if_nothing(&mut self, left: Register, label: Label) {
         let code = code::JUMP_DOUBLE | when::EQUAL;
         self.jump_by(Instruction::new(code, left, Register::R0, 0, 0), label);
+    }
+
+    /// As [`Self::jump_if_register`], with whole registers.
+    pub(crate) fn jump_if_whole_register(
+        &mut self,
+        condition: u8,
+        left: Register,
+        right: Register,
+        label: Label,
+    ) {
+        let code = code::JUMP_DOUBLE | code::REGISTER | condition;
+        self.jump_by(Instruction::new(code, left, right, 0, 0), label);
     }
 
     fn jump_by(&mut self, jump: Instruction, label: Label) {

@@ -1,17 +1,22 @@
 //! The kernel forwards the frames of chosen flows itself, and counts them.
 //!
-//! A map of flows and their ways is shared by two eBPF programs: a filter on the interface that
-//! forwards and counts ([`FastPath::install`]), and one on the receiving socket that lets nothing
-//! through of what the other forwards ([`crate::PacketSocket::set_classifier_and_fast_path`]). Both
-//! judge a frame alike: TCP or UDP over IPv4 without options or over IPv6 without extension headers,
-//! whole packet, no VLAN tag, to this machine's hardware address, none of SYN, FIN and RST set, TTL or
-//! hop limit above 1, no longer than the way allows, of a flow in the map. Every other frame comes whole
-//! and is left to the director and its guard.
+//! A table of flows and their ways lies in memory that this process shares with two eBPF programs: a
+//! filter on the interface that forwards and counts ([`FastPath::install`]), and one on the receiving
+//! socket that lets nothing through of what the other forwards
+//! ([`crate::PacketSocket::set_classifier_and_fast_path`]). Both judge a frame alike: TCP or UDP over
+//! IPv4 without options or over IPv6 without extension headers, whole packet, no VLAN tag, to this
+//! machine's hardware address, TTL or hop limit above 1, no longer than the way allows, of a flow in
+//! the table; a TCP segment has ACK set, neither SYN nor RST, and FIN only where the way takes ends. Every
+//! other frame comes whole and is left to the director and its guard.
 //!
 //! Order: guard, [`FastPath::install`] on the interface, then
 //! [`crate::PacketSocket::set_classifier_and_fast_path`] on every socket of the interface, then
 //! flows; the other way round at the end. A frame that is between the two programs while its flow
-//! is written goes twice, one whose flow is withdrawn just then is lost.
+//! is written goes twice, one whose flow is withdrawn just then is lost. What a program counts while the
+//! flow is withdrawn may be missing, or be counted for the next flow in its place.
+//!
+//! Putting a flow in, asking what it carried and taking it out are a few reads and writes of memory, no
+//! calls of the kernel.
 //!
 //! The filter outlives a director that was killed and goes on with the flows it had, as the guard
 //! goes on to drop; [`crate::guard::find`] lists it with the guards, so that a successor removes it.
@@ -22,22 +27,26 @@ mod filter;
 mod flow;
 mod program;
 mod protocols;
+mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::io;
 use std::iter;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bpf::Program;
 use crate::ebpf::Instruction;
 use crate::netlink::Netlink;
-use crate::sys::bpf::{Map, MapKind, Presence, ProgramKind, load_program};
+use crate::sys::bpf::{ProgramKind, SharedArray, load_program};
 #[cfg(test)]
 pub(crate) use condition::function;
-use flow::{KEY_LEN, VALUE_LEN};
 use program::Programs;
 use protocols::Protocols;
+use table::{BUCKET_WORDS, Inserted, Table};
 
 pub use error::FastPathError;
 pub use filter::FastFilter;
@@ -52,19 +61,24 @@ const LOG_ROOM: usize = 256 * 1024;
 /// How often a program is given to a verifier that is interrupted.
 const ATTEMPTS: usize = 16;
 
+/// Buckets of the table at least.
+const BUCKETS_MIN: u32 = 1024;
+
 /// The flows the kernel forwards, and the programs that do it. Share it by `Arc`.
 #[derive(Debug)]
 pub struct FastPath {
-    map: Map<KEY_LEN, VALUE_LEN>,
+    table: Table<SharedArray>,
     protocols: Protocols,
     filter: OwnedFd,
     capacity: u32,
+    /// Whether no more flows are taken.
+    closed: AtomicBool,
 }
 
 impl FastPath {
-    /// Makes room for `capacity` flows (about 150 octets of kernel memory each, taken at once) and
-    /// hands the programs to the kernel. Succeeds only where everything a fast path needs of the
-    /// kernel is there, Linux 5.8 at least.
+    /// Makes room for `capacity` flows (512 octets of memory each, 512 KB at least, taken at once) and
+    /// hands the programs to the kernel. Succeeds only where everything a fast path needs of the kernel is
+    /// there: Linux 5.8 at least, 5.12 on processors other than x86.
     ///
     /// # Errors
     /// [`FastPathError::Capacity`], [`FastPathError::NotPermitted`], or what the kernel lacks.
@@ -73,18 +87,22 @@ impl FastPath {
             return Err(FastPathError::Capacity { value: capacity });
         }
         let no_map = |source| FastPathError::failed("bpf(BPF_MAP_CREATE)", source);
-        let map = Map::create(MapKind::Hash, capacity, "l4_fast_path").map_err(no_map)?;
+        // A bucket for each flow: it is seldom that more than its slots want to be in one.
+        let buckets = capacity.next_power_of_two().max(BUCKETS_MIN);
+        let words = u32::try_from(BUCKET_WORDS).unwrap_or(u32::MAX);
+        let memory = SharedArray::create(buckets, words, "l4_fast_path").map_err(no_map)?;
+        let table = Table::new(memory, std::array::from_fn(|_| random()));
         let protocols = Protocols::create().map_err(no_map)?;
-        let programs = Programs { map: map.descriptor(), protocols: protocols.descriptor() };
-        let traffic = programs.traffic_filter().ok_or_else(FastPathError::too_long)?;
+        let traffic = programs(&table, &protocols).traffic_filter();
+        let traffic = traffic.ok_or_else(FastPathError::too_long)?;
         let filter = load(ProgramKind::TrafficFilter, "traffic filter", &traffic)?;
-        let path = Self { map, protocols, filter, capacity };
+        let path = Self { table, protocols, filter, capacity, closed: AtomicBool::new(false) };
         // Refused here rather than when the socket gets its filter.
         path.socket_program(&Program::constant(0))?;
         Ok(path)
     }
 
-    /// Forwards what is in the map from now on when it comes in by `interface`. `id` is that of the
+    /// Forwards what is in the table from now on when it comes in by `interface`. `id` is that of the
     /// director's guard, and its claim stands for both; an older filter with this id is replaced.
     /// Filters of dead directors are found by [`crate::guard::find`].
     ///
@@ -103,27 +121,27 @@ impl FastPath {
     /// begin at 0.
     ///
     /// # Errors
-    /// [`io::ErrorKind::StorageFull`] when there is no room, [`io::ErrorKind::InvalidInput`] when
-    /// the addresses are of two families.
+    /// [`io::ErrorKind::StorageFull`] when there is no room (few flows find none before the others have
+    /// taken it all), or after [`Self::close`]; [`io::ErrorKind::InvalidInput`] when the addresses are of
+    /// two families.
     pub fn insert(&self, flow: &Flow, way: &Way) -> io::Result<()> {
-        let (key, value) = (flow.key()?, way.value());
-        loop {
-            self.protocols.add(flow.transport)?;
-            let Err(error) = self.map.update(&key, &value, Presence::Absent) else {
-                return Ok(());
-            };
-            self.protocols.remove(flow.transport);
-            match error.raw_os_error() {
-                Some(libc::EEXIST) => {}
-                Some(libc::E2BIG) => return Err(io::ErrorKind::StorageFull.into()),
-                _ => return Err(error),
-            }
-            match self.map.update(&key, &value, Presence::Present) {
-                // Withdrawn in between by another thread.
-                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
-                other => return other,
-            }
+        let key = flow.key()?;
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        let has_room = self.len() < self.capacity.into() || self.table.counters(&key).is_some();
+        if !has_room || self.is_closed() {
+            return full();
         }
+        self.protocols.add(flow.transport);
+        let inserted = self.table.insert(&key, &way.words());
+        if inserted != Inserted::New {
+            self.protocols.remove(flow.transport);
+        }
+        if self.is_closed() {
+            // Between the question above and the table; whoever closed it may not have seen this flow.
+            self.withdraw(flow)?;
+            return full();
+        }
+        if inserted == Inserted::Full { full() } else { Ok(()) }
     }
 
     /// What was forwarded of `flow` since it was inserted; `None` when it is not there.
@@ -131,7 +149,7 @@ impl FastPath {
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] when the addresses are of two families.
     pub fn counters(&self, flow: &Flow) -> io::Result<Option<FlowCounters>> {
-        present(self.map.read(&flow.key()?))
+        Ok(self.table.counters(&flow.key()?))
     }
 
     /// Forwards the frames of `flow` no longer: they come to the socket again. Returns what was
@@ -140,7 +158,7 @@ impl FastPath {
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] when the addresses are of two families.
     pub fn withdraw(&self, flow: &Flow) -> io::Result<Option<FlowCounters>> {
-        let counters = present(self.map.take(&flow.key()?))?;
+        let counters = self.table.withdraw(&flow.key()?);
         if counters.is_some() {
             self.protocols.remove(flow.transport);
         }
@@ -148,21 +166,23 @@ impl FastPath {
     }
 
     /// Withdraws every flow. One that is inserted meanwhile may stay.
-    ///
-    /// # Errors
-    /// When the kernel does not answer.
-    pub fn clear(&self) -> io::Result<()> {
-        while let Some(key) = self.map.first_key()? {
-            if present(self.map.take(&key))?.is_some() {
-                self.protocols.remove(Transport::of_key(&key));
-            }
-        }
-        Ok(())
+    pub fn clear(&self) {
+        self.table.clear(|key| self.protocols.remove(Transport::of_key(key)));
+    }
+
+    /// Withdraws every flow and takes no more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.clear();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Number of flows.
     #[must_use]
-    pub fn len(&self) -> u32 {
+    pub fn len(&self) -> u64 {
         self.protocols.flows()
     }
 
@@ -180,9 +200,7 @@ impl FastPath {
 
     /// A socket's program: nothing of what is forwarded, `others` for the rest.
     pub(crate) fn socket_program(&self, others: &Program) -> Result<OwnedFd, FastPathError> {
-        let (map, protocols) = (self.map.descriptor(), self.protocols.descriptor());
-        let programs = Programs { map, protocols };
-        let program = programs
+        let program = programs(&self.table, &self.protocols)
             .socket_filter(others)
             .map_err(|error| FastPathError::Untranslatable { why: format!("{:?}", error.0) })?;
         load(
@@ -193,13 +211,19 @@ impl FastPath {
     }
 }
 
-/// The counters of an entry, unless there is none.
-fn present(value: io::Result<[u8; VALUE_LEN]>) -> io::Result<Option<FlowCounters>> {
-    match value {
-        Ok(value) => Ok(Some(FlowCounters::of(&value))),
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-        Err(error) => Err(error),
+/// The programs that look into these.
+fn programs(table: &Table<SharedArray>, protocols: &Protocols) -> Programs {
+    Programs {
+        table: table.memory().descriptor(),
+        protocols: protocols.descriptor(),
+        hash: *table.hash(),
+        mask: table.mask(),
     }
+}
+
+/// A number nobody can guess: it keys the hash of the table.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 fn load(

@@ -1,35 +1,65 @@
-//! What a worker has given to the fast path of its port, what that carries, and when it is taken
-//! back.
+//! What a worker has given to the fast path, what that carries, and when it is taken back.
 //!
 //! The engine says which connections are worth it and when they end. The ways they take may change
-//! as well; the kernel would go on sending where it was told to.
+//! as well; the fast path would go on sending where it was told to.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::connection::ConnectionKey;
 use engine::hop::{Hop, Hops, NextHop};
 use engine::time::Instant;
-use engine::{Engine, FastFlow, FastPathChange};
+use engine::{Engine, FastCounts, FastFlow, FastPathChange};
 
 use crate::hops::HopTable;
-use crate::port::{FlowCounters, PacketPort};
+
+mod kernel;
+#[cfg(test)]
+pub(crate) mod memory;
+#[cfg(test)]
+mod tests;
 
 /// Changes heard in one turn at most.
-const CHANGES: usize = 64;
+const CHANGES: usize = 256;
 
-/// How often the fast path is asked what it carried, for each 4,096 connections it has: counters are
-/// that old at most, and timeouts begin anew that late. Asking takes 2 % of a processor then.
+/// How often the fast path is asked what it carried: counters are that old at most, and states and
+/// timeouts follow that late.
 const INTERVAL: Duration = Duration::from_millis(100);
-const CONNECTIONS_EACH: usize = 4096;
 
 /// Connections asked about in one turn at most.
-const READINGS: usize = 64;
+const READINGS: usize = 256;
 
-/// Readings in a row without a packet after which a connection comes back: by then they have cost as
-/// much as its next packet will here.
-const IDLE_READINGS: u8 = 10;
+/// How long a connection stays without a packet, and how long while there is room: its next packets
+/// are the sooner where they go.
+const IDLE: Duration = Duration::from_secs(1);
+const IDLE_WITH_ROOM: Duration = Duration::from_secs(60);
+
+/// There is no room to spare once so much of it is taken: one part in this many.
+const FULL: usize = 4;
+
+/// Something quicker than a worker that forwards frames of the connections it is given, and counts
+/// them. Workers share it; each has connections of its own.
+pub(crate) trait Forwarder: Debug + Send + Sync {
+    /// Forwards the frames of `flow` to `hop` from now on. Returns whether that is possible.
+    fn take_over(&self, flow: &FastFlow, hop: &NextHop) -> bool;
+
+    /// What was forwarded of a connection since it was taken over, if it was.
+    fn carried(&self, connection: &ConnectionKey) -> Option<FastCounts>;
+
+    /// Forwards a connection no longer; what was forwarded of it in all, if it was taken over.
+    fn give_back(&self, connection: &ConnectionKey) -> Option<FastCounts>;
+}
+
+/// What a worker may use of a fast path.
+#[derive(Clone, Debug)]
+pub(crate) struct FastPathShare {
+    pub(crate) forwarder: Arc<dyn Forwarder>,
+    /// Connections it may have there.
+    pub(crate) connections: u32,
+}
 
 /// A connection on the fast path.
 #[derive(Debug)]
@@ -37,49 +67,51 @@ struct Held {
     flow: FastFlow,
     hop: NextHop,
     /// What the engine knows of already.
-    accounted: FlowCounters,
-    /// Readings without a packet since the last one with any.
-    idle: u8,
+    accounted: FastCounts,
+    /// When it last was found to have carried something.
+    carried_at: Instant,
 }
 
 impl Held {
-    /// Tells the engine what was carried since it was told last.
-    fn account(&mut self, engine: &mut Engine, carried: FlowCounters, now: Instant) {
-        let packets = carried.packets.saturating_sub(self.accounted.packets);
-        let octets = carried.octets.saturating_sub(self.accounted.octets);
-        self.accounted = carried;
-        self.idle = if packets == 0 { self.idle.saturating_add(1) } else { 0 };
-        engine.account(&self.flow, packets, octets, now);
-    }
-
-    /// Takes it back from `port`, accounted for to the last.
-    fn end(mut self, engine: &mut Engine, port: &mut impl PacketPort, now: Instant) {
-        if let Some(carried) = port.give_back(&self.flow.key) {
-            self.account(engine, carried, now);
+    /// What was carried since this was asked last.
+    fn news(&mut self, carried: FastCounts) -> FastCounts {
+        let before = std::mem::replace(&mut self.accounted, carried);
+        FastCounts {
+            packets: carried.packets.saturating_sub(before.packets),
+            octets: carried.octets.saturating_sub(before.octets),
+            data: carried.data.saturating_sub(before.data),
+            fin: carried.fin.saturating_sub(before.fin),
         }
     }
 }
 
 /// The connections of one worker on the fast path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FastFlows {
-    flows: HashMap<ConnectionKey, Held>,
+    share: Option<FastPathShare>,
+    held: RefCell<HashMap<ConnectionKey, Held>>,
     /// Those still to be asked about this time.
     unread: Vec<ConnectionKey>,
     /// When all are asked about next.
     due: Instant,
 }
 
-/// How long to wait between two readings of so many connections.
-fn interval(connections: usize) -> Duration {
-    let times = connections.div_ceil(CONNECTIONS_EACH).max(1);
-    INTERVAL.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX))
-}
-
 impl FastFlows {
+    /// None yet, with room for those of `share`; for none without one.
+    pub(crate) fn new(share: Option<FastPathShare>) -> Self {
+        let room = share.as_ref().map_or(0, |share| share.connections);
+        let room = usize::try_from(room).unwrap_or(0);
+        Self {
+            share,
+            held: RefCell::new(HashMap::with_capacity(room)),
+            unread: Vec::with_capacity(room),
+            due: Instant::ZERO,
+        }
+    }
+
     /// When [`Self::handle_timeout`] is to be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        match (self.flows.is_empty(), self.unread.is_empty()) {
+        match (self.held.borrow().is_empty(), self.unread.is_empty()) {
             (true, _) => None,
             (false, true) => Some(self.due),
             (false, false) => Some(Instant::ZERO),
@@ -87,105 +119,118 @@ impl FastFlows {
     }
 
     /// Tells the engine what the fast path carried, of some connections at a time.
-    pub(crate) fn handle_timeout(
-        &mut self,
-        engine: &mut Engine,
-        port: &mut impl PacketPort,
-        now: Instant,
-    ) {
-        if self.flows.is_empty() {
+    pub(crate) fn handle_timeout(&mut self, engine: &mut Engine, now: Instant) {
+        let held = self.held.get_mut();
+        if held.is_empty() {
             return;
         }
         if self.unread.is_empty() && now >= self.due {
-            self.due = now + interval(self.flows.len());
-            self.unread.extend(self.flows.keys());
+            self.due = now + INTERVAL;
+            self.unread.extend(held.keys());
         }
         for _ in 0..READINGS {
             let Some(key) = self.unread.pop() else { break };
-            self.read(key, engine, port, now);
+            self.read(&key, engine, now);
         }
     }
 
-    /// Asks what one connection carried, and takes it back when that is nothing for long.
-    fn read(
-        &mut self,
-        key: ConnectionKey,
-        engine: &mut Engine,
-        port: &mut impl PacketPort,
-        now: Instant,
-    ) {
-        let Entry::Occupied(mut entry) = self.flows.entry(key) else { return };
-        let held = entry.get_mut();
-        if let Some(carried) = port.carried(&key) {
-            held.account(engine, carried, now);
+    /// Tells the engine all that the fast path has carried by now.
+    pub(crate) fn read_all(&mut self, engine: &mut Engine, now: Instant) {
+        self.unread.clear();
+        self.unread.extend(self.held.get_mut().keys());
+        while let Some(key) = self.unread.pop() {
+            self.read(&key, engine, now);
         }
-        if held.idle >= IDLE_READINGS {
-            entry.remove().end(engine, port, now);
-            engine.drop_fast(&key, now);
+    }
+
+    /// Asks what one connection carried, and takes it back when it is over or silent for long.
+    fn read(&mut self, key: &ConnectionKey, engine: &mut Engine, now: Instant) {
+        let Some(share) = &self.share else { return };
+        let all = self.held.get_mut();
+        let limit = idle_limit(all.len(), share);
+        let Some(held) = all.get_mut(key) else { return };
+        let goes_on = share.forwarder.carried(key).is_some_and(|carried| {
+            let news = held.news(carried);
+            if news.packets > 0 {
+                held.carried_at = now;
+            }
+            engine.account(&held.flow, &news, now)
+        });
+        if !goes_on || now.saturating_since(held.carried_at) >= limit {
+            self.end(key, engine, now);
         }
+    }
+
+    /// Takes a connection back, accounted for to the last.
+    fn end(&self, key: &ConnectionKey, engine: &mut Engine, now: Instant) {
+        let Some(mut held) = self.held.borrow_mut().remove(key) else { return };
+        if let Some(carried) = self.give_back(key) {
+            let news = held.news(carried);
+            engine.account(&held.flow, &news, now);
+        }
+        engine.drop_fast(key, now);
+    }
+
+    fn give_back(&self, key: &ConnectionKey) -> Option<FastCounts> {
+        self.share.as_ref()?.forwarder.give_back(key)
+    }
+
+    /// Takes a connection back for the engine; what the engine was not told of yet.
+    pub(crate) fn recall(&self, key: &ConnectionKey) -> Option<FastCounts> {
+        let mut held = self.held.borrow_mut().remove(key)?;
+        let carried = self.give_back(key)?;
+        Some(held.news(carried))
     }
 
     /// Does what the engine wishes. Returns whether there may be more.
-    pub(crate) fn follow(
-        &mut self,
-        engine: &mut Engine,
-        port: &mut impl PacketPort,
-        hops: &HopTable,
-        now: Instant,
-    ) -> bool {
+    pub(crate) fn follow(&self, engine: &mut Engine, hops: &HopTable, now: Instant) -> bool {
         for _ in 0..CHANGES {
             match engine.poll_fast_path() {
-                Some(FastPathChange::Offer(flow)) => self.take(&flow, engine, port, hops, now),
-                Some(FastPathChange::Return(key)) => {
-                    if let Some(held) = self.flows.remove(&key) {
-                        held.end(engine, port, now);
-                    }
-                }
+                Some(FastPathChange::Offer(flow)) => self.take(&flow, engine, hops, now),
+                Some(FastPathChange::Return(key)) => self.end(&key, engine, now),
                 None => return false,
             }
         }
         true
     }
 
-    fn take(
-        &mut self,
-        flow: &FastFlow,
-        engine: &mut Engine,
-        port: &mut impl PacketPort,
-        hops: &HopTable,
-        now: Instant,
-    ) {
-        if let Some(held) = self.flows.remove(&flow.key) {
-            // Offered again: the port has lost it, or not yet found it.
-            held.end(engine, port, now);
-        }
-        let Hop::Ready(hop) = hops.hop(flow.server) else { return };
+    fn take(&self, flow: &FastFlow, engine: &mut Engine, hops: &HopTable, now: Instant) {
+        // Where it is offered again, the fast path has lost it, or not yet found it.
+        self.end(&flow.key, engine, now);
+        let (Some(share), Hop::Ready(hop)) = (&self.share, hops.hop(flow.server)) else { return };
         if !engine.take_fast(flow, now) {
             return;
         }
-        if port.take_over(flow, &hop) {
-            let accounted = FlowCounters::default();
-            self.flows.insert(flow.key, Held { flow: *flow, hop, accounted, idle: 0 });
+        if share.forwarder.take_over(flow, &hop) {
+            let accounted = FastCounts::default();
+            let held = Held { flow: *flow, hop, accounted, carried_at: now };
+            self.held.borrow_mut().insert(flow.key, held);
         } else {
             engine.drop_fast(&flow.key, now);
         }
     }
 
     /// Takes back what the configuration or the ways of now no longer allow.
-    pub(crate) fn review(
-        &mut self,
-        engine: &mut Engine,
-        port: &mut impl PacketPort,
-        hops: &HopTable,
-        now: Instant,
-    ) {
-        let ended = self.flows.extract_if(|_, Held { flow, hop, .. }| {
-            hops.hop(flow.server) != Hop::Ready(*hop) || !engine.keeps_fast(flow, now)
-        });
-        let ended: Vec<_> = ended.collect();
-        for (key, held) in ended {
-            held.end(engine, port, now);
-            engine.drop_fast(&key, now);
+    pub(crate) fn review(&self, engine: &mut Engine, hops: &HopTable, now: Instant) {
+        let is_over = |held: &Held| {
+            hops.hop(held.flow.server) != Hop::Ready(held.hop)
+                || !engine.keeps_fast(&held.flow, now)
+        };
+        let ended: Vec<_> = self
+            .held
+            .borrow()
+            .iter()
+            .filter(|(_, held)| is_over(held))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in ended {
+            self.end(&key, engine, now);
         }
     }
+}
+
+/// How long a connection may be silent while so many are held.
+fn idle_limit(held: usize, share: &FastPathShare) -> Duration {
+    let room = usize::try_from(share.connections).unwrap_or(usize::MAX) / FULL;
+    if held < room { IDLE_WITH_ROOM } else { IDLE }
 }

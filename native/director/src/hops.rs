@@ -3,11 +3,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use engine::FastCounts;
+use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
 use engine::hop::{Hop, Hops, NextHop, ServerId};
 use wire::ethernet::MacAddress;
 
 use crate::clients::ClientWays;
+use crate::fast_path::FastFlows;
 
 /// One moment's ways to all real servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,11 +71,12 @@ impl Hops for HopTable {
     }
 }
 
-/// All ways that a worker knows.
+/// All ways that a worker knows, the fast path among them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KnownWays<'a> {
     pub(crate) servers: &'a HopTable,
     pub(crate) clients: &'a ClientWays,
+    pub(crate) fast: &'a FastFlows,
 }
 
 impl Hops for KnownWays<'_> {
@@ -86,6 +90,10 @@ impl Hops for KnownWays<'_> {
 
     fn client_hop(&self, client: IpAddr) -> Hop {
         self.clients.hop(client)
+    }
+
+    fn recall(&self, connection: &ConnectionKey) -> Option<FastCounts> {
+        self.fast.recall(connection)
     }
 
     fn expect_reply(&self, client: IpAddr) {

@@ -52,6 +52,11 @@ pub(crate) enum Question {
 }
 
 impl Question {
+    /// Whether this is not one of several about one thing, like the further pages of a listing.
+    pub(crate) const fn is_first_of_its_kind(&self) -> bool {
+        !matches!(self, Self::Connections(_, 1.., _, _))
+    }
+
     /// Answers from `engine`, and from `statistics` what lies around it.
     pub(crate) fn answer(
         self,

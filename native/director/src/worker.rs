@@ -22,7 +22,7 @@ use crate::clients::{ClientWays, Enquiry};
 use crate::clock::{Clock, until};
 use crate::event::Event;
 use crate::events::EventSender;
-use crate::fast_path::FastFlows;
+use crate::fast_path::{FastFlows, FastPathShare};
 use crate::hops::{HopTable, KnownWays};
 use crate::linger::Linger;
 use crate::losses::Losses;
@@ -85,8 +85,8 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) events: EventSender,
     /// Where questions for virtual addresses are answered, and with which hardware address.
     pub(crate) stations: Stations,
-    /// Connections the port's fast path may have; 0 where it has none.
-    pub(crate) fast_path: u32,
+    /// What it may use of a fast path, where there is one.
+    pub(crate) fast_path: Option<FastPathShare>,
     /// Where to ask for the ways to clients.
     pub(crate) enquiry: Enquiry,
     /// How long to look on at empty rings at most.
@@ -118,7 +118,7 @@ impl<P: PacketPort> Worker<P> {
         let mut engine = Engine::new(parts.limits, parts.seed);
         engine.memory().into_iter().for_each(prefer_huge_pages);
         engine.answer_neighbours(parts.stations);
-        engine.use_fast_path(parts.fast_path);
+        engine.use_fast_path(parts.fast_path.as_ref().map_or(0, |share| share.connections));
         Self {
             engine,
             port: parts.port,
@@ -130,7 +130,7 @@ impl<P: PacketPort> Worker<P> {
             pending: Pending::new(PendingLimits::default()),
             outputs: Outputs::with_capacity(256 * 1024, BATCH),
             adoptions: Adoptions::default(),
-            fast: FastFlows::default(),
+            fast: FastFlows::new(parts.fast_path),
             linger: Linger::new(parts.busy_poll),
             losses: Losses::default(),
             more: false,
@@ -180,8 +180,8 @@ impl<P: PacketPort> Worker<P> {
 
     /// Judges one batch; what is forwarded leaves from the memory it arrived in.
     fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
-        let Self { engine, port, hops, clients, pending, outputs, .. } = self;
-        let ways = KnownWays { servers: hops, clients };
+        let Self { engine, port, hops, clients, fast, pending, outputs, .. } = self;
+        let ways = KnownWays { servers: hops, clients, fast };
         let handled = port.exchange(BATCH, Judging { engine, ways, outputs, pending, now })?;
         self.clients.ask(now);
         self.send_outputs(now);
@@ -220,18 +220,16 @@ impl<P: PacketPort> Worker<P> {
         }
         self.pending.handle_timeout(now);
         self.clients.handle_timeout(now);
-        self.fast.handle_timeout(&mut self.engine, &mut self.port, now);
+        self.fast.handle_timeout(&mut self.engine, now);
     }
 
     /// Returns whether there may be more to do.
     fn follow_fast_path(&mut self, now: Instant) -> bool {
-        let Self { engine, port, hops, fast, .. } = self;
-        fast.follow(engine, port, hops, now)
+        self.fast.follow(&mut self.engine, &self.hops, now)
     }
 
     fn review_fast_path(&mut self) {
-        let Self { engine, port, hops, fast, clock, .. } = self;
-        fast.review(engine, port, hops, clock.now());
+        self.fast.review(&mut self.engine, &self.hops, self.clock.now());
     }
 
     /// Hands events on; returns how many there were.
@@ -310,13 +308,18 @@ impl<P: PacketPort> Worker<P> {
 
     /// Lets the frames go that waited for what is known now.
     fn release(&mut self) {
-        let Self { port, pending, hops, clients, .. } = self;
-        let ways = KnownWays { servers: hops, clients };
+        let Self { port, pending, hops, clients, fast, .. } = self;
+        let ways = KnownWays { servers: hops, clients, fast };
         pending.release(&ways, |frame| port.send(std::iter::once(frame)));
     }
 
+    /// With what the fast path has carried by now.
     fn answer(&mut self, question: crate::query::Question) {
-        question.answer(&mut self.engine, self.clock.now(), |engine, only| {
+        let now = self.clock.now();
+        if question.is_first_of_its_kind() {
+            self.fast.read_all(&mut self.engine, now);
+        }
+        question.answer(&mut self.engine, now, |engine, only| {
             let mut ports = Vec::new();
             self.port.counters(&mut ports);
             WorkerStatistics {

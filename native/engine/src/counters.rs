@@ -45,11 +45,6 @@ impl VerdictCounters {
         }
     }
 
-    /// Counts frames that something else forwarded for the engine.
-    pub(crate) const fn count_forwarded(&mut self, frames: u64) {
-        self.forwarded += frames;
-    }
-
     pub(crate) const fn forwarded(&self) -> Counter {
         Counter(self.forwarded)
     }

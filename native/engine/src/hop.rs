@@ -5,6 +5,8 @@ use core::net::IpAddr;
 
 use wire::ethernet::MacAddress;
 
+use crate::connection::ConnectionKey;
+use crate::engine::FastCounts;
 use crate::frame::InterfaceId;
 
 /// Number of a real server of one service, for as long as anything remembers it. Dense: usable as
@@ -65,6 +67,13 @@ pub trait Hops {
 
     /// The way back to a client. Asked for masqueraded replies only.
     fn client_hop(&self, client: IpAddr) -> Hop;
+
+    /// Takes a connection back from the fast path ([`crate::Engine::take_fast`]); what that carried
+    /// since [`crate::Engine::account`] was told last. None where the fast path has not got it.
+    fn recall(&self, connection: &ConnectionKey) -> Option<FastCounts> {
+        let _ = connection;
+        None
+    }
 
     /// A connection was made whose replies come back here: soon the way to `client` is asked for.
     fn expect_reply(&self, client: IpAddr) {

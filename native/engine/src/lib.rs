@@ -37,4 +37,4 @@ pub mod snapshot;
 pub mod time;
 pub mod verdict;
 
-pub use engine::{Engine, FastFlow, FastPathChange, Limits};
+pub use engine::{Engine, FastCounts, FastFlow, FastPathChange, Limits};

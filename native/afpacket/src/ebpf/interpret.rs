@@ -1,7 +1,7 @@
 //! A machine for eBPF, to run programs in tests without the kernel. It knows what the programs of
 //! this crate use, and panics where the kernel's verifier would have refused.
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Instruction, alu, code, when};
 use crate::fast_path::function;
@@ -9,21 +9,25 @@ use crate::fast_path::function;
 const STACK: u64 = 0x1000_0000;
 const STACK_LEN: usize = 512;
 const CONTEXT: u64 = 0x2000_0000;
-const VALUE: u64 = 0x3000_0000;
+/// Elements of the array map are that far apart, so that none is reached from another.
+const VALUES: u64 = 0x3000_0000;
+const VALUE_APART: u64 = 0x1000;
 const MAP: u64 = 0x4000_0000;
 const PROTOCOLS: u64 = 0x5000_0000;
 /// `TC_ACT_REDIRECT`
 const REDIRECTED: u64 = 7;
 
-/// A frame as a program sees it, the map it looks into, and what says for which protocols it has to.
+/// A frame as a program sees it, the array map it looks into, and the value it has an address of.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Input<'m> {
     pub(crate) octets: Vec<u8>,
     pub(crate) packet_type: u32,
     pub(crate) vlan: bool,
     pub(crate) segment_size: u32,
-    pub(crate) map: Option<&'m HashMap<Vec<u8>, Vec<u8>>>,
-    pub(crate) protocols: u32,
+    pub(crate) map: &'m [AtomicU64],
+    /// Words of an element of the map.
+    pub(crate) element: usize,
+    pub(crate) protocols: [u64; 2],
 }
 
 /// What became of a frame.
@@ -33,38 +37,56 @@ pub(crate) struct Outcome {
     pub(crate) octets: Vec<u8>,
     /// The interface it was sent to.
     pub(crate) redirected: Option<u64>,
-    /// What became of the value that was looked up.
-    pub(crate) value: Vec<u8>,
 }
 
 pub(crate) fn run(program: &[Instruction], input: &Input<'_>) -> Outcome {
+    run_and_change(program, input, usize::MAX, || {}).0
+}
+
+/// As [`run`], with `change` to what the program looks into before its instruction number `step`, as
+/// they are carried out; and how many those were.
+pub(crate) fn run_and_change(
+    program: &[Instruction],
+    input: &Input<'_>,
+    step: usize,
+    change: impl FnOnce(),
+) -> (Outcome, usize) {
     let mut machine = Machine {
         registers: [None; 11],
         stack: [None; STACK_LEN],
-        value: Vec::new(),
         redirected: None,
         input: input.clone(),
     };
     machine.registers[1] = Some(CONTEXT);
     machine.registers[10] = Some(STACK + STACK_LEN as u64);
     // A load behind the frame's end ends the program with 0.
-    let answer = machine.run(program).unwrap_or(0);
-    let Machine { input, redirected, value, .. } = machine;
-    Outcome { answer, octets: input.octets, redirected, value }
+    let mut change = Some(change);
+    let mut steps = 0;
+    let answer = machine.run(program, || {
+        if steps == step
+            && let Some(change) = change.take()
+        {
+            change();
+        }
+        steps += 1;
+    });
+    let answer = answer.unwrap_or(0);
+    let Machine { input, redirected, .. } = machine;
+    (Outcome { answer, octets: input.octets, redirected }, steps)
 }
 
 struct Machine<'m> {
     registers: [Option<u64>; 11],
     stack: [Option<u8>; STACK_LEN],
-    value: Vec<u8>,
     redirected: Option<u64>,
     input: Input<'m>,
 }
 
 impl Machine<'_> {
-    fn run(&mut self, program: &[Instruction]) -> Option<u32> {
+    fn run(&mut self, program: &[Instruction], mut before_each: impl FnMut()) -> Option<u32> {
         let mut at = 0;
         loop {
+            before_each();
             let one = program[at];
             at += 1;
             match one.code {
@@ -73,6 +95,10 @@ impl Machine<'_> {
                 code::JUMP => at += usize::try_from(one.offset).expect("forward"),
                 code::LOAD_DOUBLE_CONSTANT => {
                     self.registers[to(one)] = Some(match from(one) {
+                        0 => {
+                            let (low, high) = (one.constant, program[at].constant);
+                            u64::from(high.cast_unsigned()) << 32 | u64::from(low.cast_unsigned())
+                        }
                         1 => MAP,
                         2 => PROTOCOLS,
                         other => panic!("address {other} is not known to the test machine"),
@@ -120,6 +146,8 @@ impl Machine<'_> {
                 let is_move = one.code & 0xf0 == alu::MOVE;
                 let left = if is_move { 0 } else { self.get(to(one)) };
                 let wide = class == code::ALU_DOUBLE;
+                let (left, right) =
+                    if wide { (left, right) } else { (low(left).into(), low(right).into()) };
                 let value = compute(one.code & 0xf0, left, right);
                 self.registers[to(one)] = Some(if wide { value } else { low(value).into() });
             }
@@ -154,14 +182,9 @@ impl Machine<'_> {
         let answer = match number {
             function::MAP_LOOKUP => {
                 assert_eq!(argument(1), MAP);
-                let key: Vec<u8> = (0..40).map(|at| self.stacked(argument(2) + at)).collect();
-                match self.input.map.and_then(|map| map.get(&key)) {
-                    Some(value) => {
-                        self.value = value.clone();
-                        VALUE
-                    }
-                    None => 0,
-                }
+                let index = self.load(argument(2), 0);
+                let elements = self.input.map.len() / self.input.element;
+                if index < elements as u64 { VALUES + index * VALUE_APART } else { 0 }
             }
             function::LOAD_OCTETS => match self.input.octets.get(at(2)..at(2) + at(4)) {
                 Some(octets) => {
@@ -205,17 +228,17 @@ impl Machine<'_> {
 
     fn load(&self, address: u64, code: u8) -> u64 {
         let octets: Vec<u8> = match address {
-            CONTEXT..VALUE => {
+            CONTEXT..VALUES => {
                 assert_eq!(length(code), 4, "fields of the frame are words");
                 self.field(address - CONTEXT).to_ne_bytes().to_vec()
             }
-            VALUE..MAP => {
-                let at = usize::try_from(address - VALUE).expect("offset");
-                self.value[at..at + length(code)].to_vec()
+            VALUES..MAP => {
+                let octets = self.word(address).load(Ordering::Relaxed).to_ne_bytes();
+                within(&octets, address, code)
             }
-            PROTOCOLS => {
-                assert_eq!(length(code), 4, "the protocols are a word");
-                self.input.protocols.to_ne_bytes().to_vec()
+            PROTOCOLS.. => {
+                let word = usize::try_from((address - PROTOCOLS) / 8).expect("offset");
+                within(&self.input.protocols[word].to_ne_bytes(), address, code)
             }
             _ => {
                 assert_eq!(address % length(code) as u64, 0, "the stack is read aligned");
@@ -238,13 +261,20 @@ impl Machine<'_> {
         }
     }
 
-    fn add_to_value(&mut self, one: Instruction) {
-        let at = self.address(to(one), one).checked_sub(VALUE).expect("in the value");
-        assert_eq!(at % 8, 0, "the value is written aligned");
-        let at = usize::try_from(at).expect("offset");
-        let octets = self.value[at..at + 8].first_chunk().expect("eight");
-        let sum = u64::from_le_bytes(*octets).wrapping_add(self.get(from(one)));
-        self.value[at..at + 8].copy_from_slice(&sum.to_le_bytes());
+    /// The word of the map that has `address` in it.
+    fn word(&self, address: u64) -> &AtomicU64 {
+        let (index, at) = ((address - VALUES) / VALUE_APART, (address - VALUES) % VALUE_APART / 8);
+        assert!(at < self.input.element as u64, "an element ends before");
+        let at = index * self.input.element as u64 + at;
+        &self.input.map[usize::try_from(at).expect("offset")]
+    }
+
+    fn add_to_value(&self, one: Instruction) {
+        let address = self.address(to(one), one);
+        assert_eq!(address % 8, 0, "a word is written aligned");
+        if one.constant == 0 {
+            self.word(address).fetch_add(self.get(from(one)), Ordering::Relaxed);
+        }
     }
 
     fn store(&mut self, one: Instruction, value: u64) {
@@ -256,15 +286,22 @@ impl Machine<'_> {
     }
 }
 
+/// The octets of a load from a word's memory.
+fn within(word: &[u8; 8], address: u64, code: u8) -> Vec<u8> {
+    let at = usize::try_from(address % 8).expect("offset");
+    assert_eq!(at % length(code), 0, "memory is read aligned");
+    word[at..at + length(code)].to_vec()
+}
+
 fn compute(operation: u8, left: u64, right: u64) -> u64 {
     match operation {
         alu::ADD => left.wrapping_add(right),
         alu::SUBTRACT => left.wrapping_sub(right),
-        0x20 => left.wrapping_mul(right),
+        alu::MULTIPLY => left.wrapping_mul(right),
+        alu::OR => left | right,
         alu::AND => left & right,
         alu::SHIFT_LEFT => left << right,
-        // Nothing shifts whole registers right.
-        alu::SHIFT_RIGHT => u64::from(low(left) >> right),
+        alu::SHIFT_RIGHT => left >> right,
         0xa0 => left ^ right,
         alu::MOVE => right,
         other => panic!("operation {other:#x} is not known to the test machine"),

@@ -1,7 +1,8 @@
 //! The two programs around their common [`condition`].
 
-use super::condition::{ETHERNET, FRAME, IPV6_LEN, KEY, PACKET, condition, function};
-use super::flow::{FAMILY_IPV4, key, value};
+use super::condition::{ETHERNET, FIN, FRAME, IPV6_LEN, KEY, PACKET, condition, function, still};
+use super::flow::{FAMILY_IPV4, key, way};
+use super::table::{HASH_KEYS, slot};
 use crate::bpf::Program;
 use crate::ebpf::translate::{Untranslatable, translate};
 use crate::ebpf::{Assembler, Instruction, Label, Register, Size, alu, when};
@@ -13,21 +14,30 @@ const DROP: i32 = 2;
 /// `BPF_F_RECOMPUTE_CSUM`: a checksum of the whole packet, taken by the device, follows.
 const KEEP_CHECKSUM: i32 = 1;
 
-/// What both programs look into, by descriptors.
-#[derive(Clone, Copy, Debug)]
+/// Where the interface the frame goes out by is kept while its slot may change.
+const INTERFACE: i16 = -160;
+
+/// What both programs look into, and how.
+#[derive(Clone, Debug)]
 pub(crate) struct Programs {
-    /// The flows and their ways.
-    pub(crate) map: i32,
-    /// Of which protocols there are flows.
+    /// Descriptor of the table of flows.
+    pub(crate) table: i32,
+    /// Descriptor of how many flows each protocol has.
     pub(crate) protocols: i32,
+    /// What the table's hash is keyed by.
+    pub(crate) hash: [u64; HASH_KEYS],
+    /// What of a hash names a bucket.
+    pub(crate) mask: u32,
 }
 
 impl Programs {
     /// The filter of an interface: forwards what meets the condition, lets the rest go on.
-    pub(crate) fn traffic_filter(self) -> Option<Vec<Instruction>> {
+    pub(crate) fn traffic_filter(&self) -> Option<Vec<Instruction>> {
         let mut assembler = Assembler::default();
         let miss = assembler.label();
         condition(self, &mut assembler, miss);
+        address(&mut assembler);
+        still(&mut assembler, miss);
         forward(&mut assembler);
         assembler.place(miss);
         assembler.push(&[Instruction::set(R0, GO_ON), Instruction::exit()]);
@@ -36,12 +46,13 @@ impl Programs {
 
     /// The filter of a socket: nothing of what meets the condition, `others` for the rest.
     pub(crate) fn socket_filter(
-        self,
+        &self,
         others: &Program,
     ) -> Result<Option<Vec<Instruction>>, Untranslatable> {
         let mut assembler = Assembler::default();
         let miss = assembler.label();
         condition(self, &mut assembler, miss);
+        still(&mut assembler, miss);
         assembler.push(&[Instruction::set(R0, 0), Instruction::exit()]);
         assembler.place(miss);
         translate(others, &mut assembler)?;
@@ -49,15 +60,23 @@ impl Programs {
     }
 }
 
-/// Sends the frame its way (R8), where it is counted.
-fn forward(assembler: &mut Assembler) {
-    let (ipv4, send, fail) = (assembler.label(), assembler.label(), assembler.label());
+/// Copies where the frame goes from its slot (R8) to the stack.
+fn address(assembler: &mut Assembler) {
     for at in [0, 2, 4, 6, 8, 10] {
         assembler.push(&[
-            Instruction::load(Size::Half, R1, R8, value::ADDRESSES + at),
+            Instruction::load(Size::Half, R1, R8, slot::WAY + way::ADDRESSES + at),
             Instruction::store(Size::Half, R10, FRAME + at, R1),
         ]);
     }
+    assembler.push(&[
+        Instruction::load(Size::Word, R1, R8, slot::WAY + way::INTERFACE),
+        Instruction::store(Size::Word, R10, INTERFACE, R1),
+    ]);
+}
+
+/// Sends the frame its way, and counts it in its slot (R8).
+fn forward(assembler: &mut Assembler) {
+    let (ipv4, send, fail) = (assembler.label(), assembler.label(), assembler.label());
     assembler.push(&[Instruction::load(Size::Byte, R1, R10, KEY + key::FAMILY)]);
     assembler.jump_if(when::EQUAL, R1, FAMILY_IPV4.into(), ipv4);
     decrement(assembler, 7);
@@ -73,17 +92,33 @@ fn forward(assembler: &mut Assembler) {
     store_octets(assembler, 0, ETHERNET + 12, 0, fail);
     length(assembler, 2);
     assembler.place(send);
+    assembler.push(&[Instruction::add_to_memory(R8, slot::OCTETS, R1)]);
+    count(assembler);
     assembler.push(&[
-        Instruction::add_to_memory(R8, value::OCTETS, R1),
-        Instruction::set(R1, 1),
-        Instruction::add_to_memory(R8, value::PACKETS, R1),
-        Instruction::load(Size::Word, R1, R8, value::INTERFACE),
+        Instruction::load(Size::Word, R1, R10, INTERFACE),
         Instruction::set(R2, 0),
         Instruction::call(function::REDIRECT),
         Instruction::exit(),
     ]);
     assembler.place(fail);
     assembler.push(&[Instruction::set(R0, DROP), Instruction::exit()]);
+}
+
+/// Counts the frame in its slot (R8): before the first with FIN, as such a one, or behind it.
+fn count(assembler: &mut Assembler) {
+    let (fin, data, done) = (assembler.label(), assembler.label(), assembler.label());
+    assembler.push(&[Instruction::set(R1, 1), Instruction::load(Size::Word, R2, R10, FIN)]);
+    assembler.jump_if(when::NOT_EQUAL, R2, 0, fin);
+    assembler.push(&[Instruction::load(Size::Double, R2, R8, slot::FIN)]);
+    assembler.jump_if_nothing(R2, data);
+    assembler.push(&[Instruction::add_to_memory(R8, slot::LATE, R1)]);
+    assembler.jump(done);
+    assembler.place(fin);
+    assembler.push(&[Instruction::add_to_memory(R8, slot::FIN, R1)]);
+    assembler.jump(done);
+    assembler.place(data);
+    assembler.push(&[Instruction::add_to_memory(R8, slot::DATA, R1)]);
+    assembler.place(done);
 }
 
 /// R1 = the length at `at` of the IP header.

@@ -2,106 +2,54 @@
 
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::flow::Transport;
-use crate::sys::bpf::{Map, MapKind, Presence};
+use crate::sys::bpf::SharedArray;
 
-/// What stands for a protocol in the word the programs read.
-pub(super) const fn bit(transport: Transport) -> u32 {
+/// Words of the array, one for each protocol.
+const WORDS: u32 = 2;
+
+/// Where the programs find the number of flows of a protocol.
+pub(super) const fn offset(transport: Transport) -> i16 {
     match transport {
-        Transport::Tcp => 1,
-        Transport::Udp => 2,
+        Transport::Tcp => 0,
+        Transport::Udp => 8,
     }
 }
 
-/// Counts flows by protocol, and keeps the programs' word.
+/// Counts flows by protocol where the programs see it.
 #[derive(Debug)]
 pub(super) struct Protocols {
-    word: Map<4, 4>,
-    counts: Mutex<Counts>,
+    counts: SharedArray,
 }
 
 impl Protocols {
     pub(super) fn create() -> io::Result<Self> {
-        let word = Map::create(MapKind::Array, 1, "l4_fast_kinds")?;
-        Ok(Self { word, counts: Mutex::default() })
+        Ok(Self { counts: SharedArray::create(1, WORDS, "l4_fast_kinds")? })
     }
 
-    /// The number programs name the word's map by.
+    /// The number programs name the counts by.
     pub(super) fn descriptor(&self) -> RawFd {
-        self.word.descriptor()
+        self.counts.descriptor()
     }
 
     /// Number of flows of all protocols.
-    pub(super) fn flows(&self) -> u32 {
-        let Counts { tcp, udp } = *self.counts();
-        tcp + udp
+    pub(super) fn flows(&self) -> u64 {
+        self.counts.as_ref().iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
-    /// To be said before the flow is in the map: what is there is looked up from the first frame on.
-    pub(super) fn add(&self, transport: Transport) -> io::Result<()> {
-        let mut counts = self.counts();
-        let mut more = *counts;
-        *more.of(transport) += 1;
-        self.write(*counts, more)?;
-        *counts = more;
-        Ok(())
+    /// To be said before the flow is in the table: what is there is looked up from the first frame on.
+    pub(super) fn add(&self, transport: Transport) {
+        self.count(transport).fetch_add(1, Ordering::SeqCst);
     }
 
-    /// To be said after the flow has left the map.
+    /// To be said after the flow has left the table.
     pub(super) fn remove(&self, transport: Transport) {
-        let mut counts = self.counts();
-        let before = *counts;
-        let count = counts.of(transport);
-        *count = count.saturating_sub(1);
-        // A bit that stays costs look-ups, no more.
-        drop(self.write(before, *counts));
+        self.count(transport).fetch_sub(1, Ordering::SeqCst);
     }
 
-    fn write(&self, before: Counts, after: Counts) -> io::Result<()> {
-        if before.word() == after.word() {
-            return Ok(());
-        }
-        self.word.update(&[0; 4], &after.word().to_ne_bytes(), Presence::Present)
-    }
-
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    tcp: u32,
-    udp: u32,
-}
-
-impl Counts {
-    const fn of(&mut self, transport: Transport) -> &mut u32 {
-        match transport {
-            Transport::Tcp => &mut self.tcp,
-            Transport::Udp => &mut self.udp,
-        }
-    }
-
-    const fn word(self) -> u32 {
-        let tcp = if self.tcp > 0 { bit(Transport::Tcp) } else { 0 };
-        let udp = if self.udp > 0 { bit(Transport::Udp) } else { 0 };
-        tcp | udp
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_word_has_the_protocols_with_flows() {
-        let word = |tcp, udp| Counts { tcp, udp }.word();
-        assert_eq!([word(0, 0), word(3, 0), word(0, 3), word(1, 2)], [0, 1, 2, 3]);
-        let mut counts = Counts::default();
-        *counts.of(Transport::Udp) += 1;
-        assert_eq!((counts.tcp, counts.udp), (0, 1));
+    fn count(&self, transport: Transport) -> &AtomicU64 {
+        &self.counts.as_ref()[usize::from(transport == Transport::Udp)]
     }
 }

@@ -1,75 +1,112 @@
 //! Both programs in the test machine, against the conditions written down once more.
 
-use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 
 use super::flow::{Flow, FlowCounters, Transport, Way};
 use super::program::Programs;
-use super::protocols::bit;
+use super::table::{BUCKET_WORDS, Inserted, Table};
 use crate::bpf::Program;
 use crate::ebpf::Instruction;
-use crate::ebpf::interpret::{Input, Outcome, run};
+use crate::ebpf::interpret::{Input, Outcome, run, run_and_change};
 
 const REDIRECT: u32 = 7;
 const GO_ON: u32 = u32::MAX;
 const WHOLE: u32 = u32::MAX;
-const WAY: Way =
-    Way { interface: 9, mtu: 200, destination: [4, 4, 4, 4, 4, 4], source: [5, 5, 5, 5, 5, 5] };
+const WAY: Way = Way {
+    interface: 9,
+    mtu: 200,
+    destination: [4, 4, 4, 4, 4, 4],
+    source: [5, 5, 5, 5, 5, 5],
+    ends: true,
+};
+/// Few, so that flows share them.
+const BUCKETS: usize = 2;
 
-/// Both programs and a map with the flows of [`ipv4`], [`ipv6`], [`udp`] and [`udp6`].
+/// Both programs and a table with the flows of [`ipv4`], [`ipv6`], [`udp`] and [`udp6`].
 struct Both {
     traffic: Vec<Instruction>,
     socket: Vec<Instruction>,
-    map: HashMap<Vec<u8>, Vec<u8>>,
-    protocols: u32,
+    table: Table<Vec<AtomicU64>>,
+    protocols: [u64; 2],
 }
 
 impl Both {
     fn new() -> Self {
-        let programs = Programs { map: 3, protocols: 4 };
+        let memory = (0..BUCKETS * BUCKET_WORDS).map(|_| AtomicU64::new(0)).collect();
+        let odd = |number: u64| number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let table = Table::new(memory, std::array::from_fn(|at| odd(at as u64 + 3)));
+        let (hash, mask) = (*table.hash(), table.mask());
+        let programs = Programs { table: 3, protocols: 4, hash, mask };
         let socket = programs.socket_filter(&Program::constant(WHOLE)).expect("known");
-        let flow = |transport, source: &str, destination: &str| {
-            let flow = Flow {
-                transport,
-                source: source.parse().expect("address"),
-                destination: destination.parse().expect("address"),
-            };
-            (flow.key().expect("one family").to_vec(), WAY.value().to_vec())
+        let both = Self {
+            traffic: programs.traffic_filter().expect("short jumps"),
+            socket: socket.expect("short jumps"),
+            table,
+            protocols: [2, 2],
         };
-        let flows = [
+        both.insert(WAY);
+        both
+    }
+
+    fn flows() -> [Flow; 4] {
+        let flow = |transport, source: &str, destination: &str| Flow {
+            transport,
+            source: source.parse().expect("address"),
+            destination: destination.parse().expect("address"),
+        };
+        [
             flow(Transport::Tcp, "10.0.0.1:4000", "192.0.2.80:80"),
             flow(Transport::Tcp, "[fd00::1]:4000", "[fd00::80]:80"),
             flow(Transport::Udp, "10.0.0.1:4000", "192.0.2.80:53"),
             flow(Transport::Udp, "[fd00::1]:4000", "[fd00::80]:53"),
-        ];
-        Self {
-            traffic: programs.traffic_filter().expect("short jumps"),
-            socket: socket.expect("short jumps"),
-            map: HashMap::from(flows),
-            protocols: bit(Transport::Tcp) | bit(Transport::Udp),
+        ]
+    }
+
+    fn insert(&self, way: Way) {
+        for flow in Self::flows() {
+            let key = flow.key().expect("one family");
+            assert_ne!(self.table.insert(&key, &way.words()), Inserted::Full);
         }
+    }
+
+    /// What was counted for all flows together.
+    fn counters(&self) -> FlowCounters {
+        let flows = Self::flows().into_iter();
+        let counters = flows.filter_map(|flow| self.table.counters(&flow.key().expect("family")));
+        counters.fold(FlowCounters::default(), |sum, one| FlowCounters {
+            packets: sum.packets + one.packets,
+            octets: sum.octets + one.octets,
+            data: sum.data + one.data,
+            fin: sum.fin + one.fin,
+        })
     }
 
     /// What the interface's filter does, after the socket's has agreed.
     fn outcome<'m>(&'m self, mut input: Input<'m>) -> Outcome {
-        input.map = Some(&self.map);
+        input.map = self.table.memory();
+        input.element = BUCKET_WORDS;
         input.protocols = self.protocols;
-        let (traffic, socket) = (run(&self.traffic, &input), run(&self.socket, &input));
+        let before = self.counters();
+        let socket = run(&self.socket, &input);
+        assert_eq!(self.counters(), before, "the socket's filter counts nothing");
+        let traffic = run(&self.traffic, &input);
+        let after = self.counters();
         if traffic.answer == REDIRECT {
             assert_eq!(traffic.redirected, Some(9));
             assert_eq!(socket.answer, 0);
-            let value = traffic.value.as_slice().try_into().expect("a whole value");
-            let octets = ip_length(&input.octets);
-            assert_eq!(FlowCounters::of(value), FlowCounters { packets: 1, octets });
+            assert_eq!(after.packets, before.packets + 1);
+            assert_eq!(after.octets, before.octets + ip_length(&input.octets));
         } else {
             assert_eq!((traffic.answer, traffic.redirected), (GO_ON, None));
             assert_eq!(traffic.octets, input.octets, "what goes on stays as it was");
             assert_eq!(socket.answer, WHOLE);
+            assert_eq!(after, before);
         }
         traffic
     }
 
     fn forwards(&self, input: Input<'_>) -> bool {
-        self.outcome(Input { map: None, ..input }).answer == REDIRECT
+        self.outcome(Input { map: &[], ..input }).answer == REDIRECT
     }
 }
 
@@ -235,9 +272,11 @@ fn anything_out_of_the_ordinary_goes_on_whole() {
         ("IPv6 UDP longer than the frame", with(udp6(30), 19, 39)),
         ("IPv6 UDP without a whole header", with(udp6(30), 19, 7)),
         ("IPv6 UDP longer than the way takes", of(udp6(153))),
-        ("FIN", with(ipv4(30), 47, 0x11)),
         ("SYN", with(ipv4(30), 47, 0x02)),
+        ("SYN+ACK", with(ipv4(30), 47, 0x12)),
         ("RST", with(ipv4(30), 47, 0x14)),
+        ("FIN without ACK", with(ipv4(30), 47, 0x01)),
+        ("no flag", with(ipv4(30), 47, 0x00)),
         ("another client", with(ipv4(30), 29, 2)),
         ("another service", with(ipv4(30), 33, 81)),
         ("another client port", with(ipv4(30), 35, 0xa1)),
@@ -252,9 +291,9 @@ fn anything_out_of_the_ordinary_goes_on_whole() {
         ("IPv6 of another version", with(ipv6(30), 14, 0x70)),
         ("IPv6 extension header", with(ipv6(30), 20, 0)),
         ("hop limit 1", with(ipv6(30), 21, 1)),
-        ("IPv6 FIN", with(ipv6(30), 67, 0x11)),
         ("IPv6 SYN", with(ipv6(30), 67, 0x02)),
-        ("IPv6 RST", with(ipv6(30), 67, 0x04)),
+        ("IPv6 RST", with(ipv6(30), 67, 0x14)),
+        ("IPv6 without ACK", with(ipv6(30), 67, 0x08)),
         ("another IPv6 client", with(ipv6(30), 29, 9)),
         ("another IPv6 service", with(ipv6(30), 38, 9)),
         ("IPv6 longer than the frame", with(ipv6(30), 19, 51)),
@@ -276,17 +315,105 @@ fn anything_out_of_the_ordinary_goes_on_whole() {
 #[test]
 fn only_protocols_that_have_flows_are_looked_up() {
     let mut both = Both::new();
-    for protocols in 0..4 {
+    for protocols in [[0, 0], [1, 0], [0, 1], [1 << 40, 1 << 40]] {
         both.protocols = protocols;
-        for (transport, frames) in
-            [(Transport::Tcp, [ipv4(30), ipv6(30)]), (Transport::Udp, [udp(30), udp6(30)])]
-        {
-            let expected = protocols & bit(transport) != 0;
+        let frames = [[ipv4(30), ipv6(30)], [udp(30), udp6(30)]];
+        for (count, frames) in protocols.iter().zip(frames) {
             for frame in frames {
-                assert_eq!(both.forwards(of(frame)), expected, "{transport:?}, {protocols}");
+                assert_eq!(both.forwards(of(frame)), *count > 0, "{protocols:?}");
             }
         }
     }
+}
+
+#[test]
+fn segments_are_counted_before_and_behind_the_end() {
+    let counted = |flags: &[u8]| {
+        let both = Both::new();
+        for flag in flags {
+            assert!(
+                both.forwards(with(ipv4(30), 47, *flag))
+                    && both.forwards(with(ipv6(30), 67, *flag))
+            );
+        }
+        let FlowCounters { packets, data, fin, .. } = both.counters();
+        (packets / 2, data / 2, fin / 2)
+    };
+    assert_eq!(counted(&[0x10, 0x18]), (2, 2, 0));
+    assert_eq!(counted(&[0x11]), (1, 0, 1));
+    assert_eq!(counted(&[0x10, 0x11, 0x10, 0x11, 0x10]), (5, 1, 2));
+    let both = Both::new();
+    assert!(both.forwards(of(udp(30))) && both.forwards(of(udp6(30))));
+    assert_eq!((both.counters().data, both.counters().fin), (2, 0));
+}
+
+#[test]
+fn a_way_that_takes_no_ends_leaves_them_to_the_socket() {
+    let both = Both::new();
+    both.insert(Way { ends: false, ..WAY });
+    for (frame, flags) in [(ipv4(30), 47), (ipv6(30), 67)] {
+        assert!(both.forwards(with(frame.clone(), flags, 0x10)));
+        assert!(!both.forwards(with(frame, flags, 0x11)));
+    }
+    assert!(both.forwards(of(udp(30))) && both.forwards(of(udp6(30))));
+}
+
+/// Withdrawn and half-written ones, too.
+#[test]
+fn only_flows_in_the_table_are_forwarded() {
+    let both = Both::new();
+    let frames = || [ipv4(30), ipv6(30), udp(30), udp6(30)];
+    for (flow, frame) in Both::flows().into_iter().zip(frames()) {
+        let key = flow.key().expect("one family");
+        assert!(both.forwards(of(frame.clone())));
+        assert!(both.table.withdraw(&key).is_some());
+        assert!(!both.forwards(of(frame.clone())));
+        assert_eq!(both.table.insert(&key, &WAY.words()), Inserted::New);
+        assert!(both.forwards(of(frame)));
+    }
+    both.table.clear(|_| {});
+    assert!(frames().into_iter().all(|frame| !both.forwards(of(frame))));
+}
+
+/// The slot may get another owner after its flow was found, at any of the program's steps: then the
+/// frame must not go that one's way.
+#[test]
+fn a_flow_that_changes_hands_under_the_programs_is_not_forwarded() {
+    let both = Both::new();
+    let key = Both::flows()[0].key().expect("one family");
+    let (mut went, mut stayed) = (0, 0);
+    for step in 0.. {
+        let change = || {
+            both.table.withdraw(&key);
+            let other = Way { interface: 77, destination: [7; 6], source: [7; 6], ..WAY };
+            let other_key = Flow { source: ([10, 9, 9, 9], 9).into(), ..Both::flows()[0] };
+            both.table.insert(&other_key.key().expect("one family"), &other.words());
+        };
+        let input = Input {
+            map: both.table.memory(),
+            element: BUCKET_WORDS,
+            protocols: both.protocols,
+            ..of(ipv4(30))
+        };
+        let (outcome, steps) = run_and_change(&both.traffic, &input, step, change);
+        match outcome.answer {
+            REDIRECT => {
+                assert_eq!(outcome.redirected, Some(9));
+                assert_eq!(outcome.octets[..6], WAY.destination);
+                went += 1;
+            }
+            _ => {
+                assert_eq!((outcome.answer, outcome.octets), (GO_ON, ipv4(30)));
+                stayed += 1;
+            }
+        }
+        both.table.clear(|_| {});
+        both.insert(WAY);
+        if step > steps {
+            break;
+        }
+    }
+    assert!(went > 10 && stayed > 50, "{went} went, {stayed} stayed");
 }
 
 #[test]

@@ -2,20 +2,24 @@
 //! (`linux/bpf.h`), each as long as what is used of it.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(test)]
+use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
+use super::memory::page_octets;
 use crate::ebpf::Instruction;
 
 const MAP_CREATE: libc::c_int = 0;
-const MAP_LOOKUP: libc::c_int = 1;
-const MAP_UPDATE: libc::c_int = 2;
-const MAP_DELETE: libc::c_int = 3;
-const MAP_NEXT_KEY: libc::c_int = 4;
 const PROGRAM_LOAD: libc::c_int = 5;
 #[cfg(test)]
 const PROGRAM_ATTACH: libc::c_int = 8;
 const PROGRAM_QUERY: libc::c_int = 16;
-const MAP_LOOKUP_AND_DELETE: libc::c_int = 21;
+/// `BPF_MAP_TYPE_ARRAY`
+const ARRAY: u32 = 2;
+/// `BPF_F_MMAPABLE`, since Linux 5.5.
+const MAPPABLE: u32 = 1 << 10;
 /// `BPF_TCX_INGRESS`
 const EXPRESS_INGRESS: u32 = 46;
 const NAME_LEN: usize = 16;
@@ -29,24 +33,6 @@ pub(crate) enum ProgramKind {
     TrafficFilter = 3,
 }
 
-/// How a map finds its entries.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum MapKind {
-    /// `BPF_MAP_TYPE_HASH`
-    Hash = 1,
-    /// `BPF_MAP_TYPE_ARRAY`: keys are indices, every entry is there from the beginning.
-    Array = 2,
-}
-
-/// Whether an entry may be there already.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Presence {
-    /// `BPF_NOEXIST`
-    Absent = 1,
-    /// `BPF_EXIST`
-    Present = 2,
-}
-
 #[repr(C)]
 #[derive(Default)]
 struct MapCreate {
@@ -58,17 +44,6 @@ struct MapCreate {
     inner: u32,
     numa_node: u32,
     name: [u8; NAME_LEN],
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct MapElement {
-    map: u32,
-    padding: u32,
-    key: u64,
-    /// The value, or where the next key goes.
-    value: u64,
-    flags: u64,
 }
 
 #[repr(C)]
@@ -115,20 +90,35 @@ struct ProgramAttach {
     revision: u64,
 }
 
-/// A map in the kernel with keys of `K` and values of `V` octets.
+/// An array in the kernel (`BPF_MAP_TYPE_ARRAY`) whose memory programs and this process share.
 #[derive(Debug)]
-pub(crate) struct Map<const K: usize, const V: usize> {
+pub(crate) struct SharedArray {
     fd: OwnedFd,
+    base: NonNull<AtomicU64>,
+    /// Octets of the mapping.
+    length: usize,
+    /// Words that are elements.
+    words: usize,
 }
 
-impl<const K: usize, const V: usize> Map<K, V> {
-    /// A map for at most `entries`, all memory taken at once.
-    pub(crate) fn create(kind: MapKind, entries: u32, name: &str) -> io::Result<Self> {
+// JUSTIFICATION: workers share the array.
+// SAFETY: the mapping belongs to the process, not to a thread, and is read and written as atomic
+// words only.
+unsafe impl Send for SharedArray {}
+// JUSTIFICATION: workers share the array.
+// SAFETY: as above.
+unsafe impl Sync for SharedArray {}
+
+impl SharedArray {
+    /// An array of `elements`, each of `words` words of eight octets, all zero. Its memory is taken
+    /// at once.
+    pub(crate) fn create(elements: u32, words: u32, name: &str) -> io::Result<Self> {
         let mut attributes = MapCreate {
-            kind: kind as u32,
-            key_octets: u32_of(K),
-            value_octets: u32_of(V),
-            entries,
+            kind: ARRAY,
+            key_octets: 4,
+            value_octets: words.saturating_mul(8),
+            entries: elements,
+            flags: MAPPABLE,
             name: name_of(name),
             ..MapCreate::default()
         };
@@ -137,93 +127,51 @@ impl<const K: usize, const V: usize> Map<K, V> {
         let raw = unsafe { call(MAP_CREATE, &mut attributes) }?;
         // JUSTIFICATION: the number just returned has to get an owner.
         // SAFETY: `raw` is a fresh descriptor nobody else owns; the kernel sets close-on-exec.
-        Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(raw) } })
+        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        let words = usize::try_from(u64::from(elements) * u64::from(words))
+            .map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let length = words.saturating_mul(8).next_multiple_of(page_octets()?);
+        // JUSTIFICATION: the memory is shared by a memory mapping only.
+        // SAFETY: a fresh mapping at an address the kernel chooses touches no memory of ours; the
+        // kernel refuses one that is longer than the array's own pages.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                length,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                fd.as_raw_fd(),
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast::<AtomicU64>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { fd, base, length, words })
     }
 
-    /// The number programs name the map by.
+    /// The number programs name the array by.
     pub(crate) fn descriptor(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
+}
 
-    /// Writes an entry.
-    pub(crate) fn update(
-        &self,
-        key: &[u8; K],
-        value: &[u8; V],
-        presence: Presence,
-    ) -> io::Result<()> {
-        let mut attributes = MapElement {
-            value: value.as_ptr().expose_provenance() as u64,
-            flags: presence as u64,
-            ..self.element(key)
-        };
-        // JUSTIFICATION: maps are written by this call only.
-        // SAFETY: the map was made with keys of K and values of V octets, which is what the kernel
-        // reads at the two addresses; both are borrowed for the call.
-        unsafe { call(MAP_UPDATE, &mut attributes) }.map(drop)
+impl AsRef<[AtomicU64]> for SharedArray {
+    fn as_ref(&self) -> &[AtomicU64] {
+        // JUSTIFICATION: the mapping is reachable by its address only.
+        // SAFETY: `base` begins a mapping of at least `words` words, aligned to a page, which lives
+        // as long as `self`. All bit patterns are words, and what programs of the kernel change is
+        // only ever read as atomic.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), self.words) }
     }
+}
 
-    /// The value of an entry.
-    pub(crate) fn read(&self, key: &[u8; K]) -> io::Result<[u8; V]> {
-        self.fetch(MAP_LOOKUP, key)
-    }
-
-    /// Removes an entry; what it held last, unless the kernel is too old (before 5.14) to tell: then
-    /// what it held shortly before.
-    pub(crate) fn take(&self, key: &[u8; K]) -> io::Result<[u8; V]> {
-        match self.fetch(MAP_LOOKUP_AND_DELETE, key) {
-            Err(error) if error.raw_os_error() != Some(libc::ENOENT) => {
-                let value = self.read(key)?;
-                self.delete(key).map(|()| value)
-            }
-            other => other,
-        }
-    }
-
-    fn fetch(&self, command: libc::c_int, key: &[u8; K]) -> io::Result<[u8; V]> {
-        let mut value = [0; V];
-        let mut attributes = MapElement {
-            value: value.as_mut_ptr().expose_provenance() as u64,
-            ..self.element(key)
-        };
-        // JUSTIFICATION: maps are read by these calls only.
-        // SAFETY: the map was made with keys of K and values of V octets: the kernel reads K octets
-        // at the key's address and writes V octets to `value`, borrowed mutably for the call.
-        unsafe { call(command, &mut attributes) }.map(|_| value)
-    }
-
-    /// Removes an entry.
-    pub(crate) fn delete(&self, key: &[u8; K]) -> io::Result<()> {
-        let mut attributes = self.element(key);
-        // JUSTIFICATION: maps are written by this call only.
-        // SAFETY: the kernel reads K octets at the key's address, borrowed for the call.
-        unsafe { call(MAP_DELETE, &mut attributes) }.map(drop)
-    }
-
-    /// A key of the map; `None` when it is empty.
-    pub(crate) fn first_key(&self) -> io::Result<Option<[u8; K]>> {
-        let mut key = [0; K];
-        let mut attributes = MapElement {
-            map: u32_of_descriptor(self.fd.as_fd()),
-            value: key.as_mut_ptr().expose_provenance() as u64,
-            ..MapElement::default()
-        };
-        // JUSTIFICATION: maps are read by this call only.
-        // SAFETY: without a key to begin behind, the kernel writes K octets to `key`, borrowed
-        // mutably for the call.
-        match unsafe { call(MAP_NEXT_KEY, &mut attributes) } {
-            Ok(_) => Ok(Some(key)),
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn element(&self, key: &[u8; K]) -> MapElement {
-        MapElement {
-            map: u32_of_descriptor(self.fd.as_fd()),
-            key: key.as_ptr().expose_provenance() as u64,
-            ..MapElement::default()
-        }
+impl Drop for SharedArray {
+    fn drop(&mut self) {
+        // JUSTIFICATION: a mapping is returned by this call only.
+        // SAFETY: address and length are those of the mapping, and no slice of it outlives `self`.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.length) };
     }
 }
 
@@ -313,6 +261,7 @@ fn u32_of(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+#[cfg(test)]
 fn u32_of_descriptor(fd: BorrowedFd<'_>) -> u32 {
     fd.as_raw_fd().cast_unsigned()
 }

@@ -70,7 +70,7 @@ impl<'l> Host<'l> {
 
     pub(crate) fn way(&self) -> Way {
         let (destination, source) = self.onward;
-        Way { interface: self.out, mtu: MTU, destination, source }
+        Way { interface: self.out, mtu: MTU, destination, source, ends: true }
     }
 
     pub(crate) fn frame(&self, packet: &[u8]) -> Vec<u8> {

@@ -21,6 +21,11 @@ use crate::fast_host::{
 use crate::frames::{self, TCP, UDP};
 use crate::lab::eventually;
 
+/// What is counted of frames without FIN.
+fn plain(packets: u64, octets: u64) -> FlowCounters {
+    FlowCounters { packets, octets, data: packets, fin: 0 }
+}
+
 #[test]
 fn frames_of_a_flow_go_out_rewritten_and_counted() {
     with_fast_path("frames_of_a_flow_go_out_rewritten", |mut host, path| {
@@ -40,7 +45,7 @@ fn frames_of_a_flow_go_out_rewritten_and_counted() {
             assert!(host.pass(&frame).is_empty());
         }
         nothing_here(&mut host, &mut socket);
-        let counted = |packets, octets| Some(FlowCounters { packets, octets });
+        let counted = |packets, octets| Some(plain(packets, octets));
         assert_eq!(path.counters(&flow(4000)).unwrap(), counted(3, 1240 + 40 + 41));
         assert_eq!(path.counters(&flow(4001)).unwrap(), None);
         assert_eq!(path.withdraw(&flow6(4001)).unwrap(), counted(2, 1260 + 60));
@@ -70,7 +75,7 @@ fn datagrams_of_a_flow_go_out_and_segments_with_its_ports_do_not() {
             assert!(host.pass(&frame).is_empty());
         }
         nothing_here(&mut host, &mut socket);
-        let counted = |packets, octets| Some(FlowCounters { packets, octets });
+        let counted = |packets, octets| Some(plain(packets, octets));
         assert_eq!(path.counters(&udp).unwrap(), counted(2, 1228 + 28));
         assert_eq!(path.withdraw(&udp6).unwrap(), counted(1, 52));
         let [segment, datagram] = [&packet(4000, ACK, b"x"), &packets[2]].map(|it| host.frame(it));
@@ -98,15 +103,16 @@ fn what_changes_a_connection_or_is_out_of_the_ordinary_comes_whole_and_stays() {
         let options = [TCP, 0, 1, 4, 0, 0, 0, 0];
         let strange = [
             ("SYN", packet(4000, 2, b"")),
-            ("FIN", packet(4000, ACK | 1, b"")),
-            ("RST", packet(4000, 4, b"")),
+            ("SYN+ACK", packet(4000, ACK | 2, b"")),
+            ("FIN alone", packet(4000, 1, b"")),
+            ("no flag", packet(4000, 0, b"")),
+            ("RST", packet(4000, 4 | ACK, b"")),
             ("another flow", packet(4001, ACK, &[7; 500])),
             ("last hop", last_hop),
             ("first fragment", frames::ipv4(TCP, CLIENT, VIRTUAL, &[], 0x2000, &data)),
             ("later fragment", frames::ipv4(TCP, CLIENT, VIRTUAL, &[], 0x0001, &data)),
             ("options", frames::ipv4(TCP, CLIENT, VIRTUAL, &[1, 1, 1, 0], 0, &data)),
             ("IPv6 SYN", packet6(4000, 2, b"")),
-            ("IPv6 FIN", packet6(4000, ACK | 1, b"")),
             ("IPv6 RST", packet6(4000, 4 | ACK, b"")),
             ("IPv6 last hop", last_hop6),
             ("IPv6 options", frames::ipv6(60, CLIENT6, VIRTUAL6, &[&options[..], &data].concat())),
@@ -133,6 +139,31 @@ fn what_changes_a_connection_or_is_out_of_the_ordinary_comes_whole_and_stays() {
         // None of them came out before this one does.
         let last = host.frame(&packet(4000, ACK, b"last"));
         assert!(host.pass(&last).is_empty());
+    });
+}
+
+#[test]
+fn ends_go_where_the_way_takes_them() {
+    with_fast_path("ends_go_where_the_way_takes_them", |mut host, path| {
+        let (_guard, _filter, mut socket) = host.start(&path);
+        for (flow, data, end) in [
+            (flow(4000), packet(4000, ACK, b"x"), packet(4000, ACK | 1, b"")),
+            (flow6(4000), packet6(4000, ACK, b"x"), packet6(4000, ACK | 1, b"")),
+        ] {
+            path.insert(&flow, &host.way()).unwrap();
+            let [data, end] = [data, end].map(|packet| host.frame(&packet));
+            for frame in [&data, &end, &data] {
+                assert!(host.pass(frame).is_empty());
+            }
+            nothing_here(&mut host, &mut socket);
+            let counters = path.counters(&flow).unwrap().unwrap();
+            assert_eq!((counters.packets, counters.data, counters.fin), (3, 1, 1));
+
+            path.insert(&flow, &Way { ends: false, ..host.way() }).unwrap();
+            assert!(host.pass(&data).is_empty());
+            send(&mut host.client, std::slice::from_ref(&end));
+            sent_here(&mut socket, &end, "an end");
+        }
     });
 }
 
@@ -166,7 +197,7 @@ fn a_frame_of_several_segments_stays_one() {
             assert_eq!(seen.checksum, vnet.checksum);
             assert_eq!(seen.segmentation.map(|split| split.segment_size), Some(1000));
             let flow = if octets[12] == 8 { flow(4000) } else { flow6(4000) };
-            let counted = Some(FlowCounters { packets: 1, octets: packet.len() as u64 });
+            let counted = Some(plain(1, packet.len() as u64));
             assert_eq!(path.counters(&flow).unwrap(), counted);
 
             // Segments too long for the way: the director has to say so to the sender.
@@ -202,12 +233,19 @@ fn a_flow_withdrawn_comes_whole_again() {
         assert!(host.pass(&other).is_empty());
         nothing_here(&mut host, &mut socket);
 
-        path.clear().unwrap();
+        path.clear();
         assert!(path.is_empty());
         send(&mut host.client, std::slice::from_ref(&other));
         sent_here(&mut socket, &other, "cleared");
         path.insert(&flow(4001), &way).unwrap();
         assert!(host.pass(&other).is_empty());
+
+        path.close();
+        assert!(path.is_empty());
+        let closed = path.insert(&flow(4001), &way).unwrap_err();
+        assert_eq!((closed.kind(), path.len()), (io::ErrorKind::StorageFull, 0));
+        send(&mut host.client, std::slice::from_ref(&other));
+        sent_here(&mut socket, &other, "closed");
     });
 }
 

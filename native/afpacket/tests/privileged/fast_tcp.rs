@@ -42,7 +42,7 @@ impl Side {
 
     fn way(&self, lab: &Lab, to: &str) -> Way {
         let (destination, source) = self.onward;
-        Way { interface: lab.here.index(to), mtu: 1500, destination, source }
+        Way { interface: lab.here.index(to), mtu: 1500, destination, source, ends: true }
     }
 
     fn pass(&mut self) {

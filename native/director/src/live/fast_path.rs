@@ -8,6 +8,7 @@ use afpacket::{FastFilter, FastPath};
 
 use super::options::StartOptions;
 use crate::error::StartError;
+use crate::fast_path::FastPathShare;
 
 /// Connections on it at a time, over all workers.
 const CONNECTIONS: u32 = 16_384;
@@ -34,9 +35,10 @@ pub(super) fn forgo(
     Ok(())
 }
 
-/// Connections each worker may have on it.
-pub(super) fn share(options: &StartOptions) -> u32 {
-    (CONNECTIONS / options.workers()).max(1)
+/// What each worker may use of it.
+pub(super) fn share(fast_path: &Arc<FastPath>, options: &StartOptions) -> FastPathShare {
+    let connections = (CONNECTIONS / options.workers()).max(1);
+    FastPathShare { forwarder: Arc::<FastPath>::clone(fast_path), connections }
 }
 
 /// Why the kernel does not forward by an interface.

@@ -104,18 +104,17 @@ impl Host {
         let fast_path = self.fast_path.clone()?;
         let place = self.without_fast_path()?;
         // Without a filter every flow in the map is a stalled connection.
-        let cleared = fast_path.clear().map_err(|error| error.to_string());
-        let restored = cleared.and_then(|()| {
-            let Self { guarded, netlink, ownership, .. } = self;
-            let guarded = guarded.get_mut(place).ok_or("it is not guarded")?;
-            let interface = guarded.link.index;
-            let filter = fast_path::install(&fast_path, netlink, interface, ownership.id());
-            guarded.fast = Some(filter.map_err(|error| error.to_string())?);
-            Ok(())
-        });
-        let outcome = match restored {
-            Ok(()) => "it was put back".to_owned(),
+        fast_path.clear();
+        let Self { guarded, netlink, ownership, .. } = self;
+        let guarded = guarded.get_mut(place)?;
+        let interface = guarded.link.index;
+        let outcome = match fast_path::install(&fast_path, netlink, interface, ownership.id()) {
+            Ok(filter) => {
+                guarded.fast = Some(filter);
+                "it was put back".to_owned()
+            }
             Err(error) => {
+                fast_path.close();
                 self.give_up_fast_path();
                 format!("the director goes on without: {error}")
             }

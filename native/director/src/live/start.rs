@@ -122,7 +122,7 @@ fn open_workers(
             commands,
             events: events.clone(),
             stations: inlets::stations(options, links),
-            fast_path: fast_path.map_or(0, |_| fast_path::share(options)),
+            fast_path: fast_path.map(|fast_path| fast_path::share(fast_path, options)),
             enquiry: enquiry.of(usize::try_from(number).unwrap_or(usize::MAX)),
             busy_poll: options.busy_poll(),
         });
@@ -177,7 +177,7 @@ fn guard(shared: &Shared, links: &[Link]) -> Result<bool, StartError> {
 
 /// Has a worker forward everything itself.
 fn forgo_fast_path(parts: &mut WorkerParts<AfPacketPort>) {
-    parts.fast_path = 0;
+    parts.fast_path = None;
     parts.port.forgo_fast_path();
 }
 

@@ -184,7 +184,7 @@ mod tests {
             commands: receiver,
             events: sender,
             stations: Vec::new(),
-            fast_path: 0,
+            fast_path: None,
             enquiry: crate::clients::enquiry(|| {}).0,
             busy_poll: Duration::ZERO,
         };

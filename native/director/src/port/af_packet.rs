@@ -2,26 +2,22 @@
 //! frames leave by.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use afpacket::classifier::{Classifier, SocketAudience};
-use afpacket::fast_path::{self, FastPath, Transport, Way};
+use afpacket::fast_path::FastPath;
 use afpacket::{
     Fanout, FrameKind, LinkFault, OpenError, OutgoingFrame, PacketSocket, PollSet, ReceivedBatch,
     ReceivedMeta, Sender, SenderOptions, SocketOptions, SyscallError, VlanTag, Waker,
 };
-use engine::FastFlow;
-use engine::connection::{ConnectionKey, UDP};
 use engine::frame::{InterfaceId, Prefix};
-use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
 use super::{
-    Disposition, FlowCounters, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort,
-    Received, describe, part,
+    Disposition, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
+    describe, part,
 };
 
 /// How an [`AfPacketPort`] is opened.
@@ -33,7 +29,7 @@ pub struct AfPacketOptions {
     pub audience: SocketAudience,
     /// How each sender is opened.
     pub sender: SenderOptions,
-    /// Where bulk connections can be given to the kernel; shared by all workers.
+    /// What forwards frames that the sockets are to leave alone; shared by all workers.
     pub fast_path: Option<Arc<FastPath>>,
 }
 
@@ -79,7 +75,7 @@ pub enum AfPacketControl {
     Filter(Arc<Classifier>),
     /// Receive by this interface too, in place of the one with this number if there is one.
     Attach(Box<Inlet>, InterfaceId),
-    /// Give no more connections to the kernel.
+    /// Take all frames, those of the fast path, too.
     ForgoFastPath,
 }
 
@@ -117,7 +113,7 @@ impl AfPacketPort {
         self.inlets.push(inlet);
     }
 
-    /// Forwards everything itself from now on.
+    /// Sockets whose filters are set from now on get everything.
     pub fn forgo_fast_path(&mut self) {
         self.options.fast_path = None;
     }
@@ -298,6 +294,7 @@ impl PacketPort for AfPacketPort {
             };
             let batch = inlet.judge(share, options.audience.other_hosts, &mut handler, note);
             handled += batch.len();
+            handler.before_sending();
             send_planned(plan, prefixes, outlets, &batch);
         }
         Ok(handled)
@@ -345,26 +342,6 @@ impl PacketPort for AfPacketPort {
         }
     }
 
-    fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
-        let Some(fast_path) = &self.options.fast_path else { return false };
-        let way = Way {
-            interface: hop.interface.0,
-            mtu: hop.mtu,
-            source: hop.source.0,
-            destination: hop.destination.0,
-        };
-        fast_path.insert(&fast_flow(&flow.key), &way).is_ok()
-    }
-
-    fn carried(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
-        self.options.fast_path.as_ref()?.counters(&fast_flow(connection)).ok()?
-    }
-
-    fn give_back(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
-        // One that is not there is what is wanted.
-        self.options.fast_path.as_ref()?.withdraw(&fast_flow(connection)).ok()?
-    }
-
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         for inlet in &mut self.inlets {
             let kernel = inlet.socket.statistics().unwrap_or_default();
@@ -381,15 +358,6 @@ impl PacketPort for AfPacketPort {
             send_failures: Counter(outlet.failures),
             ..InterfaceCounters::new(outlet.interface)
         }));
-    }
-}
-
-/// A connection as the kernel is told of it.
-const fn fast_flow(connection: &ConnectionKey) -> fast_path::Flow {
-    fast_path::Flow {
-        transport: if connection.protocol == UDP { Transport::Udp } else { Transport::Tcp },
-        source: SocketAddr::new(connection.client, connection.client_port),
-        destination: SocketAddr::new(connection.virtual_address, connection.virtual_port),
     }
 }
 

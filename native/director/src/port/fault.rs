@@ -4,14 +4,9 @@
 use std::io;
 use std::time::Duration;
 
-use engine::FastFlow;
-use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
-use engine::hop::NextHop;
 
-use super::{
-    Disposition, FlowCounters, FrameHandler, InterfaceCounters, Outgoing, PacketPort, Received,
-};
+use super::{Disposition, FrameHandler, InterfaceCounters, Outgoing, PacketPort, Received};
 
 /// How often each fault strikes, in parts of a million frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,18 +79,6 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
 
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>) {
         self.port.prepare(interfaces);
-    }
-
-    fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
-        self.port.take_over(flow, hop)
-    }
-
-    fn carried(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
-        self.port.carried(connection)
-    }
-
-    fn give_back(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
-        self.port.give_back(connection)
     }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {

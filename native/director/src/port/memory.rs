@@ -1,20 +1,17 @@
 //! A port without a network: frames are put in and taken out by the program that holds the
 //! [`MemoryWire`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::FastFlow;
-use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
-use engine::hop::NextHop;
 use engine::snapshot::Counter;
 
 use super::{
-    Disposition, FlowCounters, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort,
-    Received, describe, part,
+    Disposition, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
+    describe, part,
 };
 
 /// A frame on a [`MemoryWire`].
@@ -42,8 +39,6 @@ impl WireFrame {
 struct Queues {
     inbound: VecDeque<WireFrame>,
     outbound: VecDeque<WireFrame>,
-    /// None where there is no fast path.
-    fast: Option<HashMap<ConnectionKey, (NextHop, FlowCounters)>>,
     /// Frames lost on the way to the director, where nobody asked yet.
     lost: u64,
     woken: bool,
@@ -70,27 +65,6 @@ impl MemoryWire {
     /// Counts a frame as lost on the way to the director: there was no room for it.
     pub fn lose(&self) {
         self.queues().lost += 1;
-    }
-
-    /// Counts a frame that the fast path forwarded.
-    pub fn carry(&self, connection: &ConnectionKey, octets: u64) {
-        let mut queues = self.queues();
-        let fast = queues.fast.as_mut().and_then(|fast| fast.get_mut(connection));
-        if let Some((_, counters)) = fast {
-            counters.packets += 1;
-            counters.octets += octets;
-        }
-    }
-
-    /// Gives the port a fast path: [`Self::fast`] tells what it was given.
-    pub fn open_fast_path(&self) {
-        self.queues().fast.get_or_insert_default();
-    }
-
-    /// Where the fast path was told to send the frames of a connection.
-    #[must_use]
-    pub fn fast(&self, connection: &ConnectionKey) -> Option<NextHop> {
-        self.queues().fast.as_ref()?.get(connection).map(|(hop, _)| *hop)
     }
 
     /// Takes the oldest frame the director sent.
@@ -177,7 +151,9 @@ impl PacketPort for MemoryPort {
             let meta = describe(frame.interface, frame.vlan, &frame.offload);
             let offload = frame.offload;
             let received = Received { octets: &mut frame.octets, meta, offload };
-            match handler.handle(received) {
+            let disposition = handler.handle(received);
+            handler.before_sending();
+            match disposition {
                 Disposition::Done => {}
                 Disposition::Send { interface, length, offload } => {
                     frame.offload = offload;
@@ -211,21 +187,6 @@ impl PacketPort for MemoryPort {
     }
 
     fn prepare(&mut self, _interfaces: impl Iterator<Item = InterfaceId>) {}
-
-    fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
-        let mut queues = self.wire.queues();
-        let Some(fast) = &mut queues.fast else { return false };
-        fast.insert(flow.key, (*hop, FlowCounters::default()));
-        true
-    }
-
-    fn carried(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
-        self.wire.queues().fast.as_ref()?.get(connection).map(|(_, counters)| *counters)
-    }
-
-    fn give_back(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
-        self.wire.queues().fast.as_mut()?.remove(connection).map(|(_, counters)| counters)
-    }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         let lost = std::mem::take(&mut self.wire.queues().lost);

@@ -7,10 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use afpacket::vnet::PartialChecksum;
-use engine::FastFlow;
-use engine::connection::ConnectionKey;
 use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Prefix, Segmentation};
-use engine::hop::NextHop;
 use engine::snapshot::Counter;
 use serde::Serialize;
 
@@ -22,7 +19,6 @@ mod memory;
 mod pcap;
 
 pub use af_packet::{AfPacketControl, AfPacketOptions, AfPacketPort, Inlet};
-pub use afpacket::FlowCounters;
 pub use afpacket::vnet::VnetHeader as Offload;
 #[cfg(test)]
 pub(crate) use failing::FailingPort;
@@ -150,6 +146,9 @@ pub trait FrameHandler {
         let _ = frames;
     }
 
+    /// Is told before the first of the frames that were handed out leaves.
+    fn before_sending(&mut self) {}
+
     /// Says what becomes of the memory of a frame.
     fn handle(&mut self, frame: Received<'_>) -> Disposition;
 }
@@ -190,26 +189,6 @@ pub trait PacketPort {
 
     /// Gets ready to send by these interfaces; each may come up several times.
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>);
-
-    /// Has something quicker than the worker forward the frames of `flow` to `hop` from now on, and
-    /// count them. Segments that open or end a connection keep coming to the worker. Returns whether
-    /// that was possible.
-    fn take_over(&mut self, flow: &FastFlow, hop: &NextHop) -> bool {
-        let _ = (flow, hop);
-        false
-    }
-
-    /// What was forwarded so of a connection since it was taken over, if it was.
-    fn carried(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
-        let _ = connection;
-        None
-    }
-
-    /// Ends that for a connection, if it was so; what was forwarded in all.
-    fn give_back(&mut self, connection: &ConnectionKey) -> Option<FlowCounters> {
-        let _ = connection;
-        None
-    }
 
     /// Adds what each interface has carried since the port was opened.
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>);

@@ -226,7 +226,9 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
             buffer.extend_from_slice(frame.octets);
             let meta = FrameMeta::plain(self.counters.interface);
             let received = Received { octets: &mut buffer, meta, offload: Offload::default() };
-            match handler.handle(received) {
+            let disposition = handler.handle(received);
+            handler.before_sending();
+            match disposition {
                 Disposition::Done => {}
                 Disposition::Send { length, .. } => self.put_out(part(&buffer, 0, length)),
                 Disposition::SendBehind { prefix, from, end, .. } => {

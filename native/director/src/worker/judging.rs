@@ -24,6 +24,11 @@ impl FrameHandler for Judging<'_> {
         self.engine.foresee(frames);
     }
 
+    /// What a new connection sends next must find it on the fast path.
+    fn before_sending(&mut self) {
+        self.ways.fast.follow(self.engine, self.ways.servers, self.now);
+    }
+
     fn handle(&mut self, frame: Received<'_>) -> Disposition {
         let Self { engine, ways, outputs, pending, now } = self;
         let verdict = engine.process(frame.octets, &frame.meta, *now, ways, outputs);

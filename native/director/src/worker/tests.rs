@@ -14,6 +14,7 @@ use crate::query::Question;
 use crate::testing::{ACK, CLIENT, FIN, SYN, VIRTUAL, add_server, add_service, segment};
 use crate::{clients, hops};
 
+mod fast_path;
 mod masquerading;
 
 struct Bench<P: PacketPort> {
@@ -25,6 +26,14 @@ struct Bench<P: PacketPort> {
 }
 
 fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
+    bench_with(port, wire, None)
+}
+
+fn bench_with<P: PacketPort>(
+    port: P,
+    wire: MemoryWire,
+    fast_path: Option<FastPathShare>,
+) -> Bench<P> {
     let (commands, receiver) = sync_channel(64);
     let (sender, events) = channel(|| {});
     let (enquiry, questions) = clients::enquiry(|| {});
@@ -37,7 +46,7 @@ fn bench<P: PacketPort>(port: P, wire: MemoryWire) -> Bench<P> {
         commands: receiver,
         events: sender,
         stations: Vec::new(),
-        fast_path: 16,
+        fast_path,
         enquiry,
     });
     Bench { worker, wire, commands, events, questions }
@@ -258,158 +267,4 @@ fn with_protocol(mut command: Command, wanted: Protocol) -> Command {
         *protocol = wanted;
     }
     command
-}
-
-/// The octets of a segment, called UDP.
-fn datagram() -> Vec<u8> {
-    const LENGTH: u8 = 20;
-    let mut packet = segment(1000, 80, ACK);
-    packet[23] = 17;
-    packet[24..26].fill(0);
-    let sum = wire::checksum::of(&packet[14..34]);
-    packet[24..26].copy_from_slice(&sum.to_be_bytes());
-    packet[38..42].copy_from_slice(&[0, LENGTH, 0, 0]);
-    packet
-}
-
-/// Whether a UDP flow is on the fast path after so many full batches of its datagrams, when frames
-/// were lost before the first or not.
-fn is_fast_after(batches: usize, frames_are_lost: bool) -> bool {
-    let mut bench = memory();
-    bench.wire.open_fast_path();
-    let udp = |command| with_protocol(command, Protocol::Udp);
-    bench.serve_with(ready(), &[udp(add_service(80)), udp(add_server(80, 11))]);
-    if frames_are_lost {
-        bench.wire.lose();
-    }
-    for _ in 0..batches {
-        for _ in 0..BATCH {
-            bench.put(datagram());
-        }
-        bench.turn();
-    }
-    bench.turn();
-    bench.wire.fast(&ConnectionKey { protocol: 17, ..key_of_client() }).is_some()
-}
-
-#[test]
-fn small_udp_flows_take_the_fast_path_while_frames_are_lost() {
-    assert!(!is_fast_after(3, false));
-    assert!(is_fast_after(2, true));
-}
-
-/// A connection lively enough for the fast path of `bench`, and its key.
-fn lively_connection(bench: &mut Bench<MemoryPort>) -> ConnectionKey {
-    bench.put(segment(1000, 80, SYN));
-    for _ in 0..8 {
-        bench.put(segment(1000, 80, ACK));
-    }
-    bench.turn();
-    bench.turn();
-    while bench.wire.take().is_some() {}
-    key_of_client()
-}
-
-fn key_of_client() -> ConnectionKey {
-    ConnectionKey {
-        protocol: 6,
-        client: CLIENT.into(),
-        client_port: 1000,
-        virtual_address: VIRTUAL.into(),
-        virtual_port: 80,
-    }
-}
-
-#[test]
-fn a_lively_connection_takes_the_fast_path_until_it_ends() {
-    let mut bench = memory();
-    bench.wire.open_fast_path();
-    bench.serve(ready());
-    let key = lively_connection(&mut bench);
-    assert_eq!(bench.wire.fast(&key), Some(hops::assumed([10, 0, 0, 11].into())));
-    bench.wire.carry(&key, 60_040);
-    while bench.statistics().engine.fast_path.packets != Counter(1) {
-        bench.turn();
-    }
-    bench.wire.carry(&key, 60_040);
-    bench.put(segment(1000, 80, FIN | ACK));
-    bench.turn();
-    assert!(bench.wire.take().is_some(), "the end goes through the director");
-    assert_eq!(bench.wire.fast(&key), None);
-    let fast_path = bench.statistics().engine.fast_path;
-    assert_eq!((fast_path.packets, fast_path.octets), (Counter(2), Counter(120_080)));
-}
-
-#[test]
-fn a_connection_that_goes_on_stays_on_the_fast_path() {
-    let mut bench = memory();
-    bench.wire.open_fast_path();
-    bench.serve(ready());
-    let key = lively_connection(&mut bench);
-    for packets in 1..=12 {
-        bench.wire.carry(&key, 40);
-        while bench.statistics().engine.fast_path.packets != Counter(packets) {
-            assert!(bench.wire.fast(&key).is_some());
-            bench.turn();
-        }
-    }
-}
-
-#[test]
-fn a_connection_that_fell_silent_comes_back_and_may_go_again() {
-    let mut bench = memory();
-    bench.wire.open_fast_path();
-    bench.serve(ready());
-    let key = lively_connection(&mut bench);
-    assert!(bench.wire.fast(&key).is_some());
-    while bench.wire.fast(&key).is_some() {
-        bench.turn();
-    }
-    let statistics = bench.statistics().engine;
-    assert_eq!((statistics.fast_path.connections, statistics.connections), (0, 1));
-    lively_connection(&mut bench);
-    assert!(bench.wire.fast(&key).is_some());
-}
-
-#[test]
-fn a_changed_way_brings_a_connection_back() {
-    let mut bench = memory();
-    bench.wire.open_fast_path();
-    let id = bench.serve(ready());
-    let key = lively_connection(&mut bench);
-    assert!(bench.wire.fast(&key).is_some());
-    bench.command(WorkerCommand::Hops(HopTable::from_iter([(id, ready())]).into()));
-    bench.turn();
-    assert!(bench.wire.fast(&key).is_some(), "the same way again changes nothing");
-    let other = Hop::Ready(hops::assumed([10, 0, 0, 12].into()));
-    bench.command(WorkerCommand::Hops(HopTable::from_iter([(id, other)]).into()));
-    bench.turn();
-    assert_eq!(bench.wire.fast(&key), None);
-    assert_eq!(bench.statistics().engine.fast_path.connections, 0);
-}
-
-#[test]
-fn a_removed_service_brings_its_connections_back() {
-    let mut bench = memory();
-    bench.wire.open_fast_path();
-    let id = bench.serve(ready());
-    let key = lively_connection(&mut bench);
-    assert!(bench.wire.fast(&key).is_some());
-    let (query, _answer) = Query::new();
-    let hops = HopTable::from_iter([(id, ready())]);
-    bench.command(WorkerCommand::Configure(Arc::default(), hops.into(), query));
-    bench.turn();
-    assert_eq!(bench.wire.fast(&key), None);
-}
-
-#[test]
-fn a_port_without_a_fast_path_forwards_everything_itself() {
-    let mut bench = memory();
-    bench.serve(ready());
-    let key = lively_connection(&mut bench);
-    assert_eq!(bench.wire.fast(&key), None);
-    bench.put(segment(1000, 80, ACK));
-    bench.turn();
-    assert!(bench.wire.take().is_some());
-    assert_eq!(bench.statistics().engine.fast_path.connections, 0);
 }

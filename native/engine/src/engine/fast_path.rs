@@ -1,10 +1,13 @@
 //! The fast path: something quicker than the director forwards the frames of a connection and counts
 //! them.
 //!
-//! The engine offers lively connections, and takes them back when they end or change. The caller
+//! The engine offers new TCP connections with their SYN and others once they are lively. The caller
 //! decides what becomes of an offer: [`Engine::take_fast`] says that the fast path has the
 //! connection, from then on [`Engine::account`] is told now and then what it carried, and
-//! [`Engine::drop_fast`] when the fast path does not have it any more.
+//! [`Engine::drop_fast`] when the fast path does not have it any more. A packet the fast path leaves
+//! to the engine, because it may open or end the connection, brings the connection back, by
+//! [`crate::hop::Hops::recall`], before it is judged: the engine then knows what it would know had all
+//! packets come by here.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -15,12 +18,10 @@ use wire::dissect::Upper;
 use wire::{ethernet, ipv4, ipv6};
 
 use crate::command::ForwardingMethod;
-use crate::configuration::Server;
-use crate::connection::{
-    ConnectionEvent, ConnectionId, ConnectionKey, Direction, Entry, Expired, TcpEvent, TcpState,
-    UDP,
-};
-use crate::engine::{Engine, load};
+use crate::configuration::{Server, Service};
+use crate::connection::{ConnectionId, ConnectionKey, Entry, Expired, TcpState, UDP};
+use crate::engine::Engine;
+use crate::engine::ledger::Ledger;
 use crate::frame::InterfaceId;
 use crate::hop::ServerId;
 use crate::packet::Packet;
@@ -50,6 +51,22 @@ pub struct FastFlow {
     pub server: ServerId,
     /// The interface they come in by.
     pub interface: InterfaceId,
+    /// Whether the fast path forwards TCP segments with FIN, too. Not where the scheduler has to know
+    /// at once how many connections are active.
+    pub ends: bool,
+}
+
+/// What the fast path carried of a connection. A frame that stands for several segments counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FastCounts {
+    /// Frames.
+    pub packets: u64,
+    /// Octets of their IP packets.
+    pub octets: u64,
+    /// Of the frames, those before the first with FIN.
+    pub data: u64,
+    /// Of the frames, those with FIN.
+    pub fin: u64,
 }
 
 /// What the fast path is to do.
@@ -84,6 +101,10 @@ pub(super) struct FastPath {
     octets: u64,
     unknown: u64,
 }
+
+/// What part of the fast path new connections may have, of which many end before they are a burden: the
+/// rest is for those that are.
+const ROOM_FOR_NEW: u32 = 2;
 
 impl FastPath {
     fn new(limit: u32) -> Self {
@@ -129,16 +150,31 @@ impl FastPath {
         room
     }
 
-    /// There is room for one return of each connection the fast path has.
-    pub(super) fn give_back(&mut self, key: ConnectionKey) {
+    /// One connection less is on it.
+    pub(super) const fn left(&mut self) {
         self.flows = self.flows.saturating_sub(1);
-        self.changes.push_back(FastPathChange::Return(key));
     }
 
+    /// There is room for one return of each connection the fast path has.
     pub(super) fn ended(&mut self, expired: &Expired) {
         if expired.fast {
-            self.give_back(expired.key);
+            self.left();
+            self.changes.push_back(FastPathChange::Return(expired.key));
         }
+    }
+
+    /// Notes what was carried; `known` says whether the connection was there still.
+    pub(super) const fn count(&mut self, counts: &FastCounts, known: bool) {
+        self.packets += counts.packets;
+        self.octets += counts.octets;
+        if !known {
+            self.unknown += counts.packets;
+        }
+    }
+
+    /// Frames it has forwarded.
+    pub(super) const fn packets(&self) -> u64 {
+        self.packets
     }
 
     pub(super) const fn snapshot(&self) -> FastPathSnapshot {
@@ -162,11 +198,34 @@ impl Default for FastPath {
 pub(super) struct Carried<'a> {
     pub(super) id: ConnectionId,
     pub(super) key: ConnectionKey,
-    /// Whether only a turning point changes its state.
-    pub(super) settled: bool,
+    pub(super) stage: Stage,
+    pub(super) service: &'a Service,
     pub(super) server: &'a Server,
     /// Whether the fast path has the connection.
     pub(super) fast: bool,
+}
+
+/// How far a connection is, as the fast path sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The client has opened it.
+    Opening,
+    /// It carries packets that leave its state as it is.
+    Settled,
+    /// Neither.
+    Other,
+}
+
+impl Stage {
+    pub(super) fn of(entry: &Entry) -> Self {
+        match entry.tcp_state() {
+            Some(TcpState::SynRecv) => Self::Opening,
+            Some(TcpState::Established) => Self::Settled,
+            // UDP has one state only.
+            None if entry.protocol() == UDP => Self::Settled,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl FastPath {
@@ -183,25 +242,41 @@ impl FastPath {
         carried: &Carried<'_>,
         now: Instant,
     ) -> bool {
-        let fits = carried.settled
-            && carried.server.forwarding == ForwardingMethod::DirectRouting
-            && is_plain(packet);
-        let wanted = match carried.key.protocol {
-            UDP if now >= self.strained_until => LIVELY_DATAGRAMS,
-            UDP => LIVELY_DATAGRAMS_UNDER_STRAIN,
-            _ => LIVELY_SEGMENTS,
-        };
-        if !fits || !self.is_lively(carried.id, wanted, now) {
+        if carried.server.forwarding != ForwardingMethod::DirectRouting || !is_plain(packet) {
             return false;
         }
-        let (key, server) = (carried.key, carried.server.id);
+        let interface = packet.meta.interface;
+        let ends = !carried.service.placement.compares_active();
+        let flow = FastFlow { key: carried.key, server: carried.server.id, interface, ends };
         let held = u32::from(carried.fast);
-        let offered = self.offer(FastFlow { key, server, interface: packet.meta.interface }, held);
+        let offered = match carried.stage {
+            Stage::Opening => ends && is_opening(&packet.ip.upper) && self.offer_new(flow),
+            Stage::Settled => {
+                let wanted = match carried.key.protocol {
+                    UDP if now >= self.strained_until => LIVELY_DATAGRAMS,
+                    UDP => LIVELY_DATAGRAMS_UNDER_STRAIN,
+                    _ => LIVELY_SEGMENTS,
+                };
+                self.is_lively(carried.id, wanted, now) && self.offer(flow, held)
+            }
+            Stage::Other => false,
+        };
         if offered {
             self.flows = self.flows.saturating_sub(held);
         }
         offered
     }
+
+    /// Offers a connection that has just been opened.
+    fn offer_new(&mut self, flow: FastFlow) -> bool {
+        let room = (self.limit / ROOM_FOR_NEW) as usize;
+        let has_room = self.flows as usize + self.changes.len() < room;
+        has_room && self.offer(flow, 0)
+    }
+}
+
+const fn is_opening(upper: &Upper) -> bool {
+    matches!(upper, Upper::Tcp { flags, .. } if flags.syn())
 }
 
 /// An untagged TCP segment or UDP datagram without IP options or extension headers.
@@ -213,23 +288,18 @@ fn is_plain(packet: &Packet<'_>) -> bool {
         && packet.ip.l4 == ethernet::HEADER_LEN + header
 }
 
-/// Whether a connection carries packets that leave its state as it is: an established one of TCP, and
-/// any of UDP, which has one state only.
-pub(super) fn is_settled(entry: &Entry) -> bool {
-    entry.protocol() == UDP || entry.tcp_state() == Some(TcpState::Established)
-}
-
-/// Whether a packet may end its connection or begin another: the fast path leaves those alone.
+/// Whether a packet may end its connection or begin another: the fast path leaves those alone, but for
+/// those with FIN where it may have them.
 pub(super) const fn is_turning_point(upper: &Upper) -> bool {
     match upper {
-        Upper::Tcp { flags, .. } => flags.syn() || flags.fin() || flags.rst(),
+        Upper::Tcp { flags, .. } => flags.syn() || flags.fin() || flags.rst() || !flags.ack(),
         Upper::Udp { .. } => false,
         _ => true,
     }
 }
 
 impl Engine {
-    /// Offers lively connections to a fast path that can have up to `connections`, from now on; 0 for
+    /// Offers connections to a fast path that can have up to `connections`, from now on; 0 for
     /// no fast path, as at first. What a former one had is forgotten.
     pub fn use_fast_path(&mut self, connections: u32) {
         self.fast_path =
@@ -253,8 +323,13 @@ impl Engine {
     pub fn take_fast(&mut self, flow: &FastFlow, now: Instant) -> bool {
         let Some(id) = self.connections.lookup(&flow.key, now) else { return false };
         let entry = self.connections.entry(id);
+        let is_ready = match Stage::of(entry) {
+            Stage::Opening => flow.ends,
+            Stage::Settled => true,
+            Stage::Other => false,
+        };
         let fits = entry.server() == flow.server
-            && is_settled(entry)
+            && is_ready
             && self.configuration.server_by_id(flow.server).is_some();
         if !fits || entry.is_fast() || self.fast_path.flows >= self.fast_path.limit {
             return false;
@@ -280,41 +355,25 @@ impl Engine {
             && self.connections.entry(id).is_fast()
         {
             self.connections.set_fast(id, false);
-            self.fast_path.flows = self.fast_path.flows.saturating_sub(1);
+            self.fast_path.left();
         }
     }
 
     /// Takes notice of what the fast path forwarded of `flow` since it was asked last: counters as if
-    /// it had come to [`Engine::process`], and while the fast path has the connection its timeout
-    /// begins anew. What was forwarded of a connection that is over by now is counted as such.
-    pub fn account(&mut self, flow: &FastFlow, packets: u64, octets: u64, now: Instant) {
-        if packets == 0 {
-            return;
-        }
-        self.verdicts.count_forwarded(packets);
-        self.fast_path.packets += packets;
-        self.fast_path.octets += octets;
-        let Some((service, _)) = self.configuration.server_by_id(flow.server) else {
-            self.fast_path.unknown += packets;
-            return;
+    /// it had come to [`Engine::process`], and while the fast path has the connection its state
+    /// follows and its timeout begins anew. What was forwarded of a connection that is over by now is
+    /// counted as such. Returns whether the fast path is to keep the connection; it is not once its end
+    /// went by.
+    pub fn account(&mut self, flow: &FastFlow, counts: &FastCounts, now: Instant) -> bool {
+        let mut ledger = Ledger {
+            configuration: &self.configuration,
+            timeouts: &self.timeouts,
+            connections: &mut self.connections,
+            books: &mut self.books,
+            events: &mut self.events,
+            fast_path: &mut self.fast_path,
+            now,
         };
-        self.books.count_carried(service.id, flow.server, packets, octets);
-        let known = self.connections.lookup(&flow.key, now);
-        let Some(id) = known.filter(|id| self.connections.entry(*id).server() == flow.server)
-        else {
-            self.fast_path.unknown += packets;
-            return;
-        };
-        self.connections.count_packets(id, u32::try_from(packets).unwrap_or(u32::MAX));
-        // What changed the state came to the director, who has taken the connection back then.
-        if self.connections.entry(id).is_fast() {
-            let event = match flow.key.protocol {
-                UDP => ConnectionEvent::Udp,
-                _ => ConnectionEvent::Tcp(TcpEvent::Ack),
-            };
-            let activity =
-                self.connections.transition(id, event, Direction::Input, &self.timeouts, now);
-            load::changed(&self.configuration, &mut self.events, flow.server, activity);
-        }
+        ledger.account(&flow.key, flow.server, counts)
     }
 }

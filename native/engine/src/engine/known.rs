@@ -2,10 +2,11 @@
 
 use wire::dissect::Upper;
 
-use crate::configuration::Server;
+use crate::configuration::{Server, Service};
 use crate::connection::{ConnectionEvent, ConnectionId, Direction, Expired, SctpEvent, TcpEvent};
-use crate::engine::fast_path::{Carried, is_settled, is_turning_point};
+use crate::engine::fast_path::{Carried, Stage, is_turning_point};
 use crate::engine::judge::Judge;
+use crate::engine::ledger::Ledger;
 use crate::engine::{load, opening};
 use crate::hop::Hops;
 use crate::packet::Packet;
@@ -23,6 +24,9 @@ pub(super) enum Known {
 impl<H: Hops> Judge<'_, H> {
     /// What becomes of a packet of connection `id`.
     pub(super) fn known(&mut self, packet: &mut Packet<'_>, id: ConnectionId) -> Known {
+        if self.connections.entry(id).is_fast() && is_turning_point(&packet.ip.upper) {
+            self.recall(id);
+        }
         if opening::asks_for_new(&packet.ip.upper) && self.gives_way(id) {
             return self.end(id);
         }
@@ -37,29 +41,51 @@ impl<H: Hops> Judge<'_, H> {
         };
         self.advance(packet, id, Direction::Input);
         let verdict = self.deliver_known(packet, id, service, server);
-        if self.fast_path.is_there()
-            && matches!(verdict, Verdict::Forward { .. })
-            && !self.connections.entry(id).is_masqueraded()
-        {
-            self.consider_fast_path(packet, id, server);
-        }
+        self.consider_fast_path(packet, id, (service, server), verdict);
         Known::Judged(verdict)
     }
 
-    /// A packet of a connection the fast path might take, or has and must give back. One that it
-    /// has and that comes here all the same, much of it, it has lost: it is offered again.
-    fn consider_fast_path(&mut self, packet: &Packet<'_>, id: ConnectionId, server: &Server) {
+    /// A packet of a connection the fast path might take. One that it has and that comes here all the
+    /// same, much of it, it has lost: it is offered again.
+    pub(super) fn consider_fast_path(
+        &mut self,
+        packet: &Packet<'_>,
+        id: ConnectionId,
+        (service, server): (&Service, &Server),
+        verdict: Verdict,
+    ) {
         let entry = self.connections.entry(id);
-        let (key, settled, fast) = (self.connections.key(id), is_settled(entry), entry.is_fast());
-        if fast && is_turning_point(&packet.ip.upper) {
-            self.connections.set_fast(id, false);
-            self.fast_path.give_back(key);
-        } else {
-            let carried = Carried { id, key, settled, server, fast };
-            if self.fast_path.consider(packet, &carried, self.now) {
-                self.connections.set_fast(id, false);
-            }
+        let is_considered = self.fast_path.is_there()
+            && matches!(verdict, Verdict::Forward { .. })
+            && !entry.is_masqueraded();
+        if !is_considered {
+            return;
         }
+        let (key, stage, fast) = (self.connections.key(id), Stage::of(entry), entry.is_fast());
+        let carried = Carried { id, key, stage, service, server, fast };
+        if self.fast_path.consider(packet, &carried, self.now) {
+            self.connections.set_fast(id, false);
+        }
+    }
+
+    /// Takes a connection back from the fast path, with all that it carried.
+    fn recall(&mut self, id: ConnectionId) {
+        let key = self.connections.key(id);
+        if let Some(counts) = self.hops.recall(&key) {
+            let server = self.connections.entry(id).server();
+            let mut ledger = Ledger {
+                configuration: self.configuration,
+                timeouts: self.timeouts,
+                connections: self.connections,
+                books: self.books,
+                events: self.events,
+                fast_path: self.fast_path,
+                now: self.now,
+            };
+            ledger.account(&key, server, &counts);
+        }
+        self.connections.set_fast(id, false);
+        self.fast_path.left();
     }
 
     /// Whether a connection makes room for a new one with the same key (IPVS §4.2 step 5): its

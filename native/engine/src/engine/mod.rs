@@ -7,6 +7,7 @@ mod fast_path;
 mod fragments;
 mod judge;
 mod known;
+mod ledger;
 mod load;
 mod neighbour;
 mod observe;
@@ -48,7 +49,7 @@ use crate::rate_limit::RateLimit;
 use crate::time::Instant;
 use crate::verdict::{DropReason, PassReason, Verdict};
 
-pub use fast_path::{FastFlow, FastPathChange};
+pub use fast_path::{FastCounts, FastFlow, FastPathChange};
 
 /// Connection entries one [`Engine::handle_timeout`] looks at, at most: far below a millisecond.
 const EXPIRY_BUDGET: u32 = 1024;

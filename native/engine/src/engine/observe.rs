@@ -36,7 +36,7 @@ impl Engine {
             services: services.map(|service| self.service(service)).collect(),
             traffic: self.books.total,
             rates: self.books.total_rates(),
-            forwarded: self.verdicts.forwarded(),
+            forwarded: Counter(self.verdicts.forwarded().0 + self.fast_path.packets()),
             held: self.verdicts.held(),
             returned: self.verdicts.returned(),
             passed: self.verdicts.passed(),

@@ -58,7 +58,11 @@ impl<'a, H: Hops> Judge<'a, H> {
                 if let Some(id) = placed.connection {
                     self.advance(packet, id, Direction::Input);
                 }
-                self.deliver_placed(packet, service, &placed)
+                let verdict = self.deliver_placed(packet, service, &placed);
+                if let Some(id) = placed.connection {
+                    self.consider_fast_path(packet, id, (service, placed.server), verdict);
+                }
+                verdict
             }
             Err(NotPlaced::Ignored(reason)) => Verdict::Pass(reason),
             Err(NotPlaced::NoServer) if is_beside_ftp(service, key) => {

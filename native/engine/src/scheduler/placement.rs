@@ -73,6 +73,28 @@ impl Placement {
         matches!(self, Self::Sh(_) | Self::Mh(_) | Self::Dh(_))
     }
 
+    /// Whether choices follow from how many connections of the servers are active at the moment.
+    #[must_use]
+    pub const fn compares_active(&self) -> bool {
+        match self {
+            Self::Lc
+            | Self::Wlc
+            | Self::Lblc
+            | Self::Lblcr
+            | Self::Sed
+            | Self::Nq
+            | Self::Ovf
+            | Self::Twos => true,
+            Self::None
+            | Self::Rr
+            | Self::Wrr(_)
+            | Self::Dh(_)
+            | Self::Sh(_)
+            | Self::Mh(_)
+            | Self::Fo => false,
+        }
+    }
+
     /// Name of the scheduler, as `ipvsadm` spells it.
     #[must_use]
     pub const fn name(&self) -> &'static str {

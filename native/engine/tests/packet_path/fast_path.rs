@@ -3,11 +3,11 @@
 use engine::command::{Command, Protocol};
 use engine::connection::ConnectionKey;
 use engine::frame::FrameMeta;
-use engine::{FastFlow, FastPathChange, Limits};
+use engine::{FastCounts, FastFlow, FastPathChange, Limits};
 
 use crate::lab::frames::{ACK, FIN, RST, SYN, tcp, udp};
 use crate::lab::{
-    CLIENT_SIDE, Lab, PORT, VIP, address, cluster_service, key, one_server, server, set_weight,
+    CLIENT_SIDE, Lab, PORT, VIP, address, key, least_connections, one_server, server, set_weight,
     sloppy_tcp,
 };
 
@@ -21,6 +21,11 @@ const LIVELY_DATAGRAMS: u32 = 450;
 /// While frames are lost.
 const LIVELY_UNDER_STRAIN: u32 = 8;
 
+/// So many segments or datagrams, none with FIN.
+const fn data(packets: u64, octets: u64) -> FastCounts {
+    FastCounts { packets, octets, data: packets, fin: 0 }
+}
+
 fn connection(client_port: u16) -> ConnectionKey {
     ConnectionKey {
         protocol: 6,
@@ -31,8 +36,9 @@ fn connection(client_port: u16) -> ConnectionKey {
     }
 }
 
+/// With a scheduler that compares active connections: they are not offered with their SYN.
 fn lab() -> Lab {
-    let mut lab = Lab::new(&cluster_service());
+    let mut lab = Lab::new(&least_connections());
     lab.apply(&[sloppy_tcp()]);
     lab.engine.use_fast_path(FLOWS);
     lab
@@ -103,8 +109,8 @@ fn datagrams(count: u32) -> Lab {
 
 #[test]
 fn a_lively_udp_flow_is_offered_and_kept_while_it_carries() {
-    assert_eq!(changes(&mut datagrams(LIVELY_DATAGRAMS)), [], "the first opened the flow");
-    let mut lab = datagrams(LIVELY_DATAGRAMS + 1);
+    assert_eq!(changes(&mut datagrams(LIVELY_DATAGRAMS - 1)), []);
+    let mut lab = datagrams(LIVELY_DATAGRAMS);
     let changes_now = changes(&mut lab);
     let [FastPathChange::Offer(flow)] = changes_now.as_slice() else {
         panic!("one offer expected: {changes_now:?}")
@@ -114,7 +120,7 @@ fn a_lively_udp_flow_is_offered_and_kept_while_it_carries() {
     // 300 s without an account would end it.
     for _ in 0..3 {
         lab.wait_ms(250_000);
-        lab.engine.account(flow, 1, 100, lab.now);
+        assert!(lab.engine.account(flow, &data(1, 100), lab.now));
     }
     assert!(lab.engine.keeps_fast(flow, lab.now));
     // A datagram that comes here all the same changes nothing: no packet of UDP ends a flow.
@@ -136,7 +142,7 @@ fn while_frames_are_lost_small_udp_flows_are_offered_too() {
     };
     lab.engine.strain(lab.now);
     lab.wait_ms(999);
-    assert_eq!(send(&mut lab, LIVELY_UNDER_STRAIN - 1), 0);
+    assert_eq!(send(&mut lab, LIVELY_UNDER_STRAIN - 1), 0, "the first was before the window");
     assert_eq!(send(&mut lab, 1), 1);
     lab.wait_ms(501);
     assert_eq!(send(&mut lab, LIVELY_DATAGRAMS - 1), 0, "the strain is over");
@@ -160,7 +166,7 @@ fn a_flow_found_lively_makes_room_for_the_next() {
     for port in CLIENT_PORT..=last {
         send(port, 1);
     }
-    assert_eq!(send(CLIENT_PORT, LIVELY_DATAGRAMS - 1), 0);
+    assert_eq!(send(CLIENT_PORT, LIVELY_DATAGRAMS - 2), 0);
     assert_eq!(send(last, LIVELY_DATAGRAMS), 0, "it is not its turn");
     assert_eq!(send(CLIENT_PORT, 1), 1);
     assert_eq!(send(last, LIVELY_DATAGRAMS), 1);
@@ -190,7 +196,7 @@ fn a_connection_that_is_not_established_is_not_offered() {
 
 #[test]
 fn without_a_fast_path_nothing_is_offered() {
-    let mut lab = Lab::new(&cluster_service());
+    let mut lab = Lab::new(&least_connections());
     establish(&mut lab, CLIENT_PORT);
     send(&mut lab, CLIENT_PORT, 3 * LIVELY);
     assert_eq!(changes(&mut lab), []);
@@ -212,7 +218,7 @@ fn frames_of_the_fast_path_count_like_others() {
     let mut lab = lab();
     let flow = taken(&mut lab, CLIENT_PORT);
     let before = lab.engine.statistics();
-    lab.engine.account(&flow, 2, 120_080, lab.now);
+    assert!(lab.engine.account(&flow, &data(2, 120_080), lab.now));
     let after = lab.engine.statistics();
     let service = |statistics: &engine::snapshot::Statistics| statistics.services[0].traffic;
     assert_eq!(service(&after).in_octets.0 - service(&before).in_octets.0, 120_080);
@@ -229,12 +235,12 @@ fn frames_of_the_fast_path_keep_their_connection() {
     let flow = taken(&mut lab, CLIENT_PORT);
     for _ in 0..4 {
         lab.wait_ms(800_000);
-        lab.engine.account(&flow, 1, 60_040, lab.now);
+        assert!(lab.engine.account(&flow, &data(1, 60_040), lab.now));
     }
     assert_eq!(lab.engine.statistics().connections, 1);
     assert_eq!(changes(&mut lab), []);
     lab.wait_ms(500_000);
-    lab.engine.account(&flow, 0, 0, lab.now);
+    assert!(lab.engine.account(&flow, &FastCounts::default(), lab.now));
     lab.wait_ms(500_000);
     assert_eq!(lab.engine.statistics().connections, 0, "carrying nothing keeps nothing");
     assert_eq!(returned(&mut lab), [connection(CLIENT_PORT)]);
@@ -243,17 +249,30 @@ fn frames_of_the_fast_path_keep_their_connection() {
 
 #[test]
 fn segments_that_open_or_end_a_connection_bring_it_back() {
-    for flags in [FIN | ACK, RST, SYN] {
+    for flags in [FIN | ACK, RST, SYN, 0] {
         let mut lab = lab();
-        taken(&mut lab, CLIENT_PORT);
+        let flow = taken(&mut lab, CLIENT_PORT);
+        lab.carried.borrow_mut().insert(flow.key, data(3, 300));
         lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, ACK));
-        assert_eq!(changes(&mut lab), []);
+        assert_eq!(lab.carried.borrow().len(), 1);
         lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, flags));
-        assert_eq!(returned(&mut lab), [connection(CLIENT_PORT)], "flags {flags:#x}");
+        assert_eq!(lab.carried.borrow().len(), 0, "flags {flags:#x}");
+        let fast_path = lab.engine.statistics().fast_path;
+        assert_eq!((fast_path.connections, fast_path.packets.0, fast_path.unknown.0), (0, 3, 0));
+        lab.carried.borrow_mut().insert(flow.key, data(1, 100));
         lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, flags));
+        assert_eq!(lab.carried.borrow().len(), 1, "it is back already");
         assert_eq!(changes(&mut lab), []);
-        assert_eq!(lab.engine.statistics().fast_path.connections, 0);
     }
+}
+
+#[test]
+fn a_connection_the_fast_path_has_not_got_comes_back_empty() {
+    let mut lab = lab();
+    taken(&mut lab, CLIENT_PORT);
+    lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, FIN | ACK));
+    let fast_path = lab.engine.statistics().fast_path;
+    assert_eq!((fast_path.connections, fast_path.packets.0), (0, 0));
 }
 
 #[test]
@@ -312,18 +331,18 @@ fn what_was_forwarded_last_counts_but_wakes_no_ended_connection() {
     let flow = taken(&mut lab, CLIENT_PORT);
     lab.process(&tcp(CLIENT, CLIENT_PORT, VIP, RST));
     let before = lab.engine.statistics();
-    lab.engine.account(&flow, 3, 3_000, lab.now);
+    assert!(!lab.engine.account(&flow, &data(3, 3_000), lab.now));
     let after = lab.engine.statistics();
     assert_eq!(after.traffic.in_packets.0 - before.traffic.in_packets.0, 3);
     assert_eq!(after.fast_path.unknown.0, 0);
     lab.wait_ms(11_000);
     assert_eq!(lab.engine.statistics().connections, 0, "a closed connection stays for 10 s");
-    lab.engine.account(&flow, 2, 2_000, lab.now);
+    assert!(!lab.engine.account(&flow, &data(2, 2_000), lab.now));
     let late = lab.engine.statistics();
     assert_eq!(late.fast_path.unknown.0, 2);
     assert_eq!(late.traffic.in_packets.0 - after.traffic.in_packets.0, 2, "the server has them");
     lab.apply(&[Command::Clear]);
-    lab.engine.account(&flow, 1, 1_000, lab.now);
+    assert!(!lab.engine.account(&flow, &data(1, 1_000), lab.now));
     assert_eq!(lab.engine.statistics().fast_path.unknown.0, 3);
     assert_eq!(lab.engine.statistics().fast_path.packets.0, 6);
 }

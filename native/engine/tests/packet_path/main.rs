@@ -7,6 +7,7 @@ mod crc32c;
 mod defence;
 mod direct_routing;
 mod fast_path;
+mod fast_path_opening;
 mod fragment_mixture;
 mod fragments;
 mod icmp;

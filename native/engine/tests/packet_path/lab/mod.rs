@@ -5,6 +5,8 @@ pub(crate) mod frames;
 pub(crate) mod masquerading;
 pub(crate) mod sent;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,11 +15,12 @@ use engine::command::{
     ServiceKey, ServiceSpec, SettingsPatch,
 };
 use engine::configuration::Configuration;
+use engine::connection::ConnectionKey;
 use engine::frame::{ChecksumState, FrameMeta, InterfaceId, Outputs};
 use engine::hop::{Hop, Hops, NextHop, ServerId};
 use engine::time::Instant;
 use engine::verdict::Verdict;
-use engine::{Engine, Limits};
+use engine::{Engine, FastCounts, Limits};
 use wire::ethernet::MacAddress;
 
 pub(crate) const CLIENT_SIDE: InterfaceId = InterfaceId(1);
@@ -52,6 +55,30 @@ impl Hops for Ways {
     }
 }
 
+/// The lab's ways, and what a fast path carried that the engine was not told of yet.
+struct Known<'l> {
+    ways: Ways,
+    carried: &'l RefCell<HashMap<ConnectionKey, FastCounts>>,
+}
+
+impl Hops for Known<'_> {
+    fn hop(&self, server: ServerId) -> Hop {
+        self.ways.hop(server)
+    }
+
+    fn source(&self, server: ServerId) -> Option<IpAddr> {
+        self.ways.source(server)
+    }
+
+    fn client_hop(&self, client: IpAddr) -> Hop {
+        self.ways.client_hop(client)
+    }
+
+    fn recall(&self, connection: &ConnectionKey) -> Option<FastCounts> {
+        self.carried.borrow_mut().remove(connection)
+    }
+}
+
 /// A way to a client that takes packets of `mtu` octets.
 pub(crate) fn way_back(mtu: u32) -> Hop {
     Hop::Ready(NextHop {
@@ -82,6 +109,8 @@ pub(crate) struct Lab {
     pub(crate) engine: Engine,
     pub(crate) configuration: Configuration,
     pub(crate) ways: Ways,
+    /// What a fast path carried that the engine was not told of yet, by connections it has.
+    pub(crate) carried: RefCell<HashMap<ConnectionKey, FastCounts>>,
     pub(crate) now: Instant,
 }
 
@@ -95,6 +124,7 @@ impl Lab {
             engine: Engine::new(limits, 1),
             configuration: Configuration::default(),
             ways: Ways(None, None, None),
+            carried: RefCell::default(),
             now: Instant::from_millis(1_000_000),
         };
         lab.apply(commands);
@@ -113,7 +143,8 @@ impl Lab {
     pub(crate) fn process_with(&mut self, frame: &[u8], meta: &FrameMeta) -> Outcome {
         let mut frame = frame.to_vec();
         let mut outputs = Outputs::default();
-        let verdict = self.engine.process(&mut frame, meta, self.now, &self.ways, &mut outputs);
+        let known = Known { ways: self.ways, carried: &self.carried };
+        let verdict = self.engine.process(&mut frame, meta, self.now, &known, &mut outputs);
         let mut frames = Vec::new();
         if let Verdict::Forward { length, .. } | Verdict::Return { length, .. } = verdict {
             frame.truncate(length as usize);
@@ -204,6 +235,14 @@ pub(crate) fn cluster_service() -> Vec<Command> {
         add_server(key, "10.0.0.12", 1),
         add_server(key, "10.0.0.13", 1),
     ]
+}
+
+/// A TCP service over three servers of which the one with the fewest connections gets the next.
+pub(crate) fn least_connections() -> Vec<Command> {
+    let mut commands = cluster_service();
+    let service = service(key(Protocol::Tcp, VIP), SchedulerName::Wlc, &[]);
+    commands[0] = Command::AddService { service };
+    commands
 }
 
 pub(crate) fn sloppy_tcp() -> Command {
