@@ -152,8 +152,8 @@ export interface Statistics {
 }
 
 /**
- * Connections whose frames the kernel forwards for the director, which asks 2.5 to 10 times a second what they carried.
- * The counters of traffic and of forwarded frames have them, too.
+ * Connections whose frames the kernel forwards for the director, and what they carried up to now. The counters of
+ * traffic and of forwarded frames have them, too.
  */
 export interface FastPathSnapshot {
   /** Connections on the fast path now. */

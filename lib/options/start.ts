@@ -66,8 +66,8 @@ export interface DirectorOptions extends CommonOptions {
   /** Answer ARP and neighbour discovery for the virtual addresses: only for a lone director on a LAN. Default: false. */
   readonly answerNeighbours?: boolean
   /**
-   * Let the kernel forward the frames of lively TCP connections and heavy UDP flows (direct routing only)
-   * and count them for the director. Needs the capability CAP_BPF. Default: where that is permitted; `true` refuses to start where it is not, `false` never does it.
+   * Let the kernel forward the frames of TCP connections and heavy UDP flows (direct routing only) and count
+   * them for the director. Needs the capability CAP_BPF. Default: where that is permitted; `true` refuses to start where it is not, `false` never does it.
    */
   readonly fastPath?: boolean
   /**

@@ -61,7 +61,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     t.true(fastPath.octets > 400 * megabyte, JSON.stringify(fastPath))
     t.true(traffic.inOctets > 800 * megabyte, `octets: ${traffic.inOctets}`)
     t.is(traffic.connections, 2)
-    // Both ended with a FIN, which the director saw.
+    // Both ended, as the director knows.
     t.is(fastPath.connections, 0)
     const active = (services[0]?.servers ?? []).map((server) => server.activeConnections)
     t.deepEqual(active, [0, 0, 0])

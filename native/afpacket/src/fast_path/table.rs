@@ -88,12 +88,7 @@ impl<M: AsRef<[AtomicU64]>> Table<M> {
             write(slot, key, way);
             return Inserted::Replaced;
         }
-        let Some(slot) = self.bucket(key).find(|slot| {
-            let word = slot[0].load(Ordering::Relaxed);
-            word & state::MASK == state::FREE && turn(slot, word, state::WRITTEN)
-        }) else {
-            return Inserted::Full;
-        };
+        let Some(slot) = self.vacant(key) else { return Inserted::Full };
         write(slot, key, way);
         Inserted::New
     }
@@ -127,6 +122,20 @@ impl<M: AsRef<[AtomicU64]>> Table<M> {
     fn take(&self, key: &Key) -> Option<Slot<'_>> {
         let (slot, word) = self.find(key)?;
         turn(slot, word, state::WRITTEN).then_some(slot)
+    }
+
+    /// Makes a free slot the caller's: the one that changed the least often, since a program may still
+    /// count in one that was just left.
+    fn vacant(&self, key: &Key) -> Option<Slot<'_>> {
+        loop {
+            let slots = self.bucket(key).map(|slot| (slot[0].load(Ordering::Relaxed), slot));
+            let free = slots.filter(|(word, _)| word & state::MASK == state::FREE);
+            let (word, slot) = free.min_by_key(|(word, _)| *word)?;
+            // Otherwise another worker was first.
+            if turn(slot, word, state::WRITTEN) {
+                return Some(slot);
+            }
+        }
     }
 
     /// The slot of a flow, and its first word.
@@ -277,6 +286,21 @@ mod tests {
         table.withdraw(&key(1));
         assert_eq!(table.insert(&key(4), &WAY), Inserted::New);
         assert_eq!(table.counters(&key(4)), Some(FlowCounters::default()));
+    }
+
+    #[test]
+    fn the_slot_that_was_just_left_is_taken_last() {
+        let table = table(1);
+        table.insert(&key(1), &WAY);
+        let place = |number| std::ptr::from_ref(table.find(&key(number)).expect("there").0);
+        let first = place(1);
+        table.withdraw(&key(1));
+        for number in 2..5 {
+            assert_eq!(table.insert(&key(number), &WAY), Inserted::New);
+            assert_ne!(place(number), first, "{number}");
+        }
+        assert_eq!(table.insert(&key(5), &WAY), Inserted::New);
+        assert_eq!(place(5), first);
     }
 
     #[test]

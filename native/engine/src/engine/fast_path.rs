@@ -28,11 +28,10 @@ use crate::packet::Packet;
 use crate::snapshot::{Counter, FastPathSnapshot};
 use crate::time::Instant;
 
-/// Packets a connection has to carry within [`WINDOW`] to be offered. The way there and back costs as
-/// much as one or two of them do here. TCP connections of one request and one answer have some more,
-/// and then are over. Datagrams may overtake each other at the change, so only flows go that are a
-/// burden by themselves; many small ones are spread over more processors here than in the kernel, too.
-/// Where datagrams are lost, that they overtake each other counts less: then, small ones go as well.
+/// Packets a connection that was not offered with its SYN has to carry within [`WINDOW`] to be offered.
+/// Datagrams may overtake each other at the change, so only flows go that are a burden by themselves;
+/// many small ones are spread over more processors here than in the kernel, too. Where datagrams are
+/// lost, that they overtake each other counts less: then, small ones go as well.
 const LIVELY_SEGMENTS: u32 = 8;
 const LIVELY_DATAGRAMS: u32 = 450;
 const LIVELY_DATAGRAMS_UNDER_STRAIN: u32 = 8;
