@@ -41,8 +41,15 @@ impl<H: Hops> Judge<'_, H> {
         };
         self.advance(packet, id, Direction::Input);
         let verdict = self.deliver_known(packet, id, service, server);
-        self.consider_fast_path(packet, id, (service, server), verdict);
+        if self.may_take_fast_path(&verdict) {
+            self.consider_fast_path(packet, id, service, server);
+        }
         Known::Judged(verdict)
+    }
+
+    /// Whether there is a fast path, and packets with this verdict can take it.
+    pub(super) const fn may_take_fast_path(&self, verdict: &Verdict) -> bool {
+        self.fast_path.is_there() && matches!(verdict, Verdict::Forward { .. })
     }
 
     /// A packet of a connection the fast path might take. One that it has and that comes here all the
@@ -51,14 +58,11 @@ impl<H: Hops> Judge<'_, H> {
         &mut self,
         packet: &Packet<'_>,
         id: ConnectionId,
-        (service, server): (&Service, &Server),
-        verdict: Verdict,
+        service: &Service,
+        server: &Server,
     ) {
         let entry = self.connections.entry(id);
-        let is_considered = self.fast_path.is_there()
-            && matches!(verdict, Verdict::Forward { .. })
-            && !entry.is_masqueraded();
-        if !is_considered {
+        if entry.is_masqueraded() {
             return;
         }
         let (key, stage, fast) = (self.connections.key(id), Stage::of(entry), entry.is_fast());

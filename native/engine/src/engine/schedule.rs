@@ -59,8 +59,10 @@ impl<'a, H: Hops> Judge<'a, H> {
                     self.advance(packet, id, Direction::Input);
                 }
                 let verdict = self.deliver_placed(packet, service, &placed);
-                if let Some(id) = placed.connection {
-                    self.consider_fast_path(packet, id, (service, placed.server), verdict);
+                if let Some(id) = placed.connection
+                    && self.may_take_fast_path(&verdict)
+                {
+                    self.consider_fast_path(packet, id, service, placed.server);
                 }
                 verdict
             }
