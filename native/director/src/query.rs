@@ -77,3 +77,19 @@ impl Question {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn further_pages_of_a_listing_are_not_the_first() {
+        let page = |cursor| {
+            let (query, _answer) = Query::new();
+            let question = Question::Connections(ConnectionFilter::default(), cursor, 1, query);
+            question.is_first_of_its_kind()
+        };
+        assert_eq!([page(0), page(1), page(u32::MAX)], [true, false, false]);
+        assert!(Question::Zero(None, Query::new().0).is_first_of_its_kind());
+    }
+}

@@ -322,13 +322,8 @@ impl Engine {
     pub fn take_fast(&mut self, flow: &FastFlow, now: Instant) -> bool {
         let Some(id) = self.connections.lookup(&flow.key, now) else { return false };
         let entry = self.connections.entry(id);
-        let is_ready = match Stage::of(entry) {
-            Stage::Opening => flow.ends,
-            Stage::Settled => true,
-            Stage::Other => false,
-        };
         let fits = entry.server() == flow.server
-            && is_ready
+            && Stage::of(entry) != Stage::Other
             && self.configuration.server_by_id(flow.server).is_some();
         if !fits || entry.is_fast() || self.fast_path.flows >= self.fast_path.limit {
             return false;

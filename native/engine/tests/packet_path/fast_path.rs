@@ -247,6 +247,20 @@ fn frames_of_the_fast_path_keep_their_connection() {
     assert_eq!(lab.engine.statistics().fast_path.connections, 0);
 }
 
+/// Until it is taken back, a connection that ended on the fast path is followed like any other.
+#[test]
+fn segments_behind_an_end_begin_the_timeout_anew() {
+    let mut lab = lab();
+    let flow = taken(&mut lab, CLIENT_PORT);
+    let end = FastCounts { packets: 1, octets: 40, data: 0, fin: 1 };
+    assert!(!lab.engine.account(&flow, &end, lab.now));
+    lab.wait_ms(100_000);
+    let late = FastCounts { packets: 1, octets: 40, data: 0, fin: 0 };
+    assert!(!lab.engine.account(&flow, &late, lab.now));
+    lab.wait_ms(100_000);
+    assert_eq!(lab.engine.statistics().connections, 1, "120 s since the last segment");
+}
+
 #[test]
 fn segments_that_open_or_end_a_connection_bring_it_back() {
     for flags in [FIN | ACK, RST, SYN, 0] {

@@ -136,9 +136,11 @@ fn a_segment_that_opens_or_resets_brings_a_connection_back_with_what_was_carried
     bench.serve(ready());
     send(&mut bench, &[SYN]);
     assert!(fast.carry(&key_of_client(), 40, false));
+    assert_eq!(listed(&mut bench, 0), Some(("ESTABLISHED", 2)));
+    assert!(fast.carry(&key_of_client(), 40, false));
     send(&mut bench, &[4]);
     assert_eq!(fast.way(&key_of_client()), None);
-    assert_eq!(listed(&mut bench, 0), Some(("CLOSE", 3)));
+    assert_eq!(listed(&mut bench, 0), Some(("CLOSE", 4)));
     send(&mut bench, &[SYN]);
     assert!(fast.way(&key_of_client()).is_some(), "it is a new one");
 }
