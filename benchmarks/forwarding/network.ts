@@ -74,6 +74,7 @@ export class Network {
       `route add 10.90.0.0/24 via ${front}.1`,
     )
     await host.sysctl({
+      ...congestion,
       'net.ipv4.conf.all.send_redirects': 0,
       'net.ipv4.conf.front.send_redirects': 0,
       'net.ipv4.ip_local_port_range': '10000 65000',
@@ -109,9 +110,16 @@ export class Network {
   }
 }
 
+/** Others, like BBR, send at a pace of their own clock, which then is what a stream's rate tells of. */
+const congestion = { 'net.ipv4.tcp_congestion_control': 'cubic' }
+
 async function prepare(client: Namespace, server: Namespace): Promise<void> {
   await cable([client, 'back'], [server, 'back'])
-  const tcp = { 'net.ipv4.tcp_no_metrics_save': 1, 'net.ipv4.ip_local_port_range': '10000 65000' }
+  const tcp = {
+    ...congestion,
+    'net.ipv4.tcp_no_metrics_save': 1,
+    'net.ipv4.ip_local_port_range': '10000 65000',
+  }
   await client.sysctl({ ...tcp, 'net.ipv4.tcp_tw_reuse': 1 })
   await server.sysctl({
     ...tcp,

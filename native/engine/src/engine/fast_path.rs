@@ -31,13 +31,15 @@ use crate::time::Instant;
 /// Packets a connection that was not offered with its SYN has to carry within [`WINDOW`] to be offered.
 /// Datagrams may overtake each other at the change, so only flows go that are a burden by themselves;
 /// many small ones are spread over more processors here than in the kernel, too. Where datagrams are
-/// lost, that they overtake each other counts less: then, small ones go as well.
+/// lost, that they overtake each other counts less: then, small ones go as well, as many as it takes.
 const LIVELY_SEGMENTS: u32 = 8;
 const LIVELY_DATAGRAMS: u32 = 450;
 const LIVELY_DATAGRAMS_UNDER_STRAIN: u32 = 8;
 const WINDOW: Duration = Duration::from_millis(500);
 /// How long a strain is assumed to last.
 const STRAIN: Duration = Duration::from_secs(1);
+/// Small flows offered when a strain begins; twice as many each time that was not enough.
+const RELIEF: u32 = 256;
 /// Connections watched at a time; a power of two.
 const CANDIDATES: usize = 4096;
 
@@ -95,6 +97,9 @@ pub(super) struct FastPath {
     limit: u32,
     /// Until when flows of few datagrams are offered as well.
     strained_until: Instant,
+    /// How many of them the last loss was answered with, and how many of those are left to be offered.
+    relief: u32,
+    relief_left: u32,
     flows: u32,
     packets: u64,
     octets: u64,
@@ -112,6 +117,8 @@ impl FastPath {
             changes: VecDeque::with_capacity(limit as usize * 2),
             limit,
             strained_until: Instant::ZERO,
+            relief: 0,
+            relief_left: 0,
             flows: 0,
             packets: 0,
             octets: 0,
@@ -251,12 +258,15 @@ impl FastPath {
         let offered = match carried.stage {
             Stage::Opening => ends && is_opening(&packet.ip.upper) && self.offer_new(flow),
             Stage::Settled => {
+                let relieves = self.relief_left > 0 && now < self.strained_until;
                 let wanted = match carried.key.protocol {
-                    UDP if now >= self.strained_until => LIVELY_DATAGRAMS,
-                    UDP => LIVELY_DATAGRAMS_UNDER_STRAIN,
+                    UDP if relieves => LIVELY_DATAGRAMS_UNDER_STRAIN,
+                    UDP => LIVELY_DATAGRAMS,
                     _ => LIVELY_SEGMENTS,
                 };
-                self.is_lively(carried.id, wanted, now) && self.offer(flow, held)
+                let offered = self.is_lively(carried.id, wanted, now) && self.offer(flow, held);
+                self.relief_left = self.relief_left.saturating_sub(u32::from(offered));
+                offered
             }
             Stage::Other => false,
         };
@@ -306,9 +316,15 @@ impl Engine {
     }
 
     /// Says that frames were just lost because the caller is too slow. For a second from `now` on,
-    /// UDP flows are offered that a caller with time to spare would rather keep.
+    /// some UDP flows are offered that a caller with time to spare would rather keep; more each time
+    /// this is said again meanwhile.
     pub fn strain(&mut self, now: Instant) {
-        self.fast_path.strained_until = now + STRAIN;
+        let fast_path = &mut self.fast_path;
+        let is_first = now >= fast_path.strained_until;
+        fast_path.relief =
+            if is_first { RELIEF } else { fast_path.relief.saturating_mul(2).min(fast_path.limit) };
+        fast_path.relief_left = fast_path.relief;
+        fast_path.strained_until = now + STRAIN;
     }
 
     /// The oldest wish to the fast path nobody has heard yet.

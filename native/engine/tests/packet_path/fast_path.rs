@@ -149,6 +149,35 @@ fn while_frames_are_lost_small_udp_flows_are_offered_too() {
     assert_eq!(send(&mut lab, 1), 1);
 }
 
+/// As many as it takes: a few at first, twice as many each time that was not enough.
+#[test]
+fn the_longer_frames_are_lost_the_more_small_udp_flows_are_offered() {
+    const CLIENTS: u16 = 2000;
+    let limits = Limits { connections: 4096, ..Limits::default() };
+    let mut lab = Lab::with_limits(limits, &one_server(Protocol::Udp, VIP, "10.0.0.11"));
+    lab.engine.use_fast_path(4000);
+    let offered = |lab: &mut Lab| {
+        for _ in 0..LIVELY_UNDER_STRAIN {
+            for port in 0..CLIENTS {
+                lab.process(&udp(CLIENT, 20_000 + port, VIP, b"x"));
+            }
+        }
+        changes(lab).len()
+    };
+    lab.engine.strain(lab.now);
+    assert_eq!(offered(&mut lab), 256);
+    lab.wait_ms(600);
+    assert_eq!(offered(&mut lab), 0, "that was enough");
+    lab.engine.strain(lab.now);
+    assert_eq!(offered(&mut lab), 512);
+    lab.engine.strain(lab.now);
+    assert_eq!(offered(&mut lab), 1024);
+    lab.wait_ms(1600);
+    assert_eq!(offered(&mut lab), 0, "the strain is over");
+    lab.engine.strain(lab.now);
+    assert_eq!(offered(&mut lab), 256, "another begins as the first");
+}
+
 /// Two flows that are watched at the same place, one after the other: the first entry, and that 4,096
 /// places on.
 #[test]
