@@ -110,8 +110,11 @@ export class Network {
   }
 }
 
-/** Others, like BBR, send at a pace of their own clock, which then is what a stream's rate tells of. */
-const congestion = { 'net.ipv4.tcp_congestion_control': 'cubic' }
+/**
+ * The one every namespace may choose. Others, like BBR, send at a pace of their own clock, which then
+ * is what a stream's rate tells of.
+ */
+const congestion = { 'net.ipv4.tcp_congestion_control': 'reno' }
 
 async function prepare(client: Namespace, server: Namespace): Promise<void> {
   await cable([client, 'back'], [server, 'back'])
