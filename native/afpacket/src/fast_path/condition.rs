@@ -4,10 +4,10 @@
 use super::flow::{FAMILY_IPV4, FAMILY_IPV6, KEY_WORDS, Transport, key, way};
 use super::program::Programs;
 use super::protocols;
-use super::table::{SLOTS, slot, state};
+use super::table::{HEADER_WORDS, SLOT_WORDS, SLOTS, slot, state};
 use crate::ebpf::translate::PACKET_TYPE;
 use crate::ebpf::{Assembler, Instruction, Label, Register, Size, alu, when};
-use Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
+use Register::{R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, R10};
 
 /// Functions of the kernel (`linux/bpf.h`, `enum bpf_func_id`).
 pub(crate) mod function {
@@ -52,7 +52,8 @@ const FLAG_ACK: i32 = 0x10;
 const FLAGS_OF_STATE: i32 = 0x16;
 
 /// Goes on at `miss` unless the frame is one to be forwarded. Then R6 is the frame, R8 the slot of its
-/// flow, for as long as [`still`] says so, and the stack has the headers, the key and [`FIN`].
+/// flow, R5 where the slot's word is and R7 the word, for [`still`] to say whether all that holds; and the
+/// stack has the headers, the key and [`FIN`].
 pub(super) fn condition(programs: &Programs, assembler: &mut Assembler, miss: Label) {
     let (ipv4, lookup) = (assembler.label(), assembler.label());
     assembler.push(&[
@@ -111,10 +112,11 @@ fn hash(programs: &Programs, assembler: &mut Assembler, halves: &[i16]) {
     }
 }
 
-/// R8 = the bucket of the hash in R1.
+/// R8 = the bucket of the hash in R1, R7 = the hash.
 fn find_bucket(programs: &Programs, assembler: &mut Assembler, miss: Label) {
     assembler.push(&[
         Instruction::whole(alu::SHIFT_RIGHT, R1, 32),
+        Instruction::copy(R7, R1),
         Instruction::alu(alu::AND, R1, programs.mask.cast_signed()),
         Instruction::store(Size::Word, R10, BUCKET, R1),
     ]);
@@ -128,37 +130,49 @@ fn find_bucket(programs: &Programs, assembler: &mut Assembler, miss: Label) {
     assembler.push(&[Instruction::copy(R8, R0)]);
 }
 
-/// With the bucket in R8: R8 = the slot that has the key, R7 = its first word.
+/// With the bucket in R8 and the hash in R7: R8 = the slot that has the key, R5 = where its word is, R7 =
+/// the word.
 fn find_slot(assembler: &mut Assembler, miss: Label) {
     let [forwarded, mask] =
         [state::FORWARDED, state::MASK].map(|bits| i32::try_from(bits).unwrap_or(i32::MAX));
     let found = assembler.label();
+    // R4: the hash.
+    assembler.push(&[Instruction::copy(R4, R7), Instruction::copy(R5, R8)]);
     for number in 0..SLOTS {
         let next = assembler.label();
         assembler.push(&[
-            Instruction::load(Size::Double, R7, R8, slot::STATE),
+            Instruction::load(Size::Double, R7, R5, 0),
             Instruction::copy(R1, R7),
-            Instruction::alu(alu::AND, R1, mask),
+            Instruction::whole(alu::SHIFT_RIGHT, R1, 32),
         ]);
+        assembler.jump_if_whole_register(when::NOT_EQUAL, R1, R4, next);
+        assembler.push(&[Instruction::copy(R1, R7), Instruction::alu(alu::AND, R1, mask)]);
         assembler.jump_if(when::NOT_EQUAL, R1, forwarded, next);
         order_loads(assembler);
+        let slot_at = octets(HEADER_WORDS + number * SLOT_WORDS);
         // The ports, which differ most, first.
         for word in (0..KEY_WORDS).rev() {
-            let at = i16::try_from(8 * word).unwrap_or(i16::MAX);
+            let at = octets(word);
             assembler.push(&[
                 Instruction::load(Size::Double, R1, R10, KEY + at),
-                Instruction::load(Size::Double, R2, R8, slot::KEY + at),
+                Instruction::load(Size::Double, R2, R8, slot_at + slot::KEY + at),
             ]);
             assembler.jump_if_whole_register(when::NOT_EQUAL, R1, R2, next);
         }
+        assembler.push(&[Instruction::advance(R8, slot_at.into())]);
         assembler.jump(found);
         assembler.place(next);
         if number + 1 < SLOTS {
-            assembler.push(&[Instruction::advance(R8, slot::LEN.into())]);
+            assembler.push(&[Instruction::advance(R5, octets(1).into())]);
         }
     }
     assembler.jump(miss);
     assembler.place(found);
+}
+
+/// So many words, in octets.
+fn octets(words: usize) -> i16 {
+    i16::try_from(8 * words).unwrap_or(i16::MAX)
 }
 
 /// With the slot in R8 and the lengths of the IP header and the next in R9: its way is wide enough,
@@ -184,11 +198,11 @@ fn fits(assembler: &mut Assembler, miss: Label) {
     assembler.place(taken);
 }
 
-/// Goes on at `miss` unless the slot in R8 still is what it was when R7 was read from it: what was
-/// loaded of it in between is then true.
+/// Goes on at `miss` unless the word at R5 still is R7: what was loaded of its slot in between is then
+/// true.
 pub(super) fn still(assembler: &mut Assembler, miss: Label) {
     order_loads(assembler);
-    assembler.push(&[Instruction::load(Size::Double, R1, R8, slot::STATE)]);
+    assembler.push(&[Instruction::load(Size::Double, R1, R5, 0)]);
     assembler.jump_if_whole_register(when::NOT_EQUAL, R1, R7, miss);
 }
 

@@ -1,36 +1,37 @@
 //! The flows and their ways, in memory that the programs read and this process writes.
 //!
-//! A flow lies in one of the few slots of the bucket that a keyed hash of it names. A slot's first
-//! word says what the slot holds and changes whenever its owner does: who reads a slot looks at that word
-//! before and after, and takes what is in between for true if it is the same.
+//! A flow lies in one of the few slots of the bucket that a keyed hash of it names. A bucket begins with
+//! a word for each slot, all in one cache line: it says what the slot holds, has the hash of it, and changes
+//! whenever the slot's owner does. Who reads a slot looks at its word before and after, and takes what is in
+//! between for true if it is the same.
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::flow::{FlowCounters, KEY_WORDS, WAY_WORDS};
 
-/// Words of a slot: two cache lines, the counters in the second.
-pub(super) const SLOT_WORDS: usize = 16;
 /// Slots of a bucket.
 pub(super) const SLOTS: usize = 4;
+/// Words of a bucket in front of its slots, of which each slot has one: a cache line.
+pub(super) const HEADER_WORDS: usize = 8;
+/// Words of a slot.
+pub(super) const SLOT_WORDS: usize = 14;
 /// Words of a bucket.
-pub(super) const BUCKET_WORDS: usize = SLOTS * SLOT_WORDS;
+pub(super) const BUCKET_WORDS: usize = HEADER_WORDS + SLOTS * SLOT_WORDS;
 /// Numbers the hash is keyed by: one for each half of a key's word, and one.
 pub(super) const HASH_KEYS: usize = 2 * KEY_WORDS + 1;
 
 /// Where the parts of a slot lie, in octets.
 pub(super) mod slot {
-    pub(crate) const STATE: i16 = 0;
-    pub(crate) const KEY: i16 = 8;
-    pub(crate) const WAY: i16 = 48;
-    pub(crate) const OCTETS: i16 = 72;
-    pub(crate) const DATA: i16 = 80;
-    pub(crate) const FIN: i16 = 88;
-    pub(crate) const LATE: i16 = 96;
-    pub(crate) const LEN: i16 = 128;
+    pub(crate) const KEY: i16 = 0;
+    pub(crate) const WAY: i16 = 40;
+    pub(crate) const OCTETS: i16 = 64;
+    pub(crate) const DATA: i16 = 72;
+    pub(crate) const FIN: i16 = 80;
+    pub(crate) const LATE: i16 = 88;
 }
 
-/// What a slot holds, in the lower bits of its first word; above them is counted how often that
-/// changed.
+/// A slot's word: the hash of what it holds in the upper half, in the lower how often its state changed,
+/// above the state in the last bits.
 pub(super) mod state {
     /// Nothing: as memory is at first.
     pub(crate) const FREE: u64 = 0;
@@ -60,7 +61,13 @@ pub(super) struct Table<M> {
 }
 
 type Key = [u64; KEY_WORDS];
-type Slot<'t> = &'t [AtomicU64; SLOT_WORDS];
+
+#[derive(Clone, Copy, Debug)]
+struct Slot<'t> {
+    /// Its word in the bucket's header.
+    state: &'t AtomicU64,
+    words: &'t [AtomicU64; SLOT_WORDS],
+}
 
 impl<M: AsRef<[AtomicU64]>> Table<M> {
     pub(super) const fn new(memory: M, hash: [u64; HASH_KEYS]) -> Self {
@@ -84,77 +91,84 @@ impl<M: AsRef<[AtomicU64]>> Table<M> {
 
     /// Puts a flow in; one that is there gets the new way, and its counters begin at 0.
     pub(super) fn insert(&self, key: &Key, way: &[u64; WAY_WORDS]) -> Inserted {
-        if let Some(slot) = self.take(key) {
-            write(slot, key, way);
+        let hash = hash(&self.hash, key);
+        if let Some(slot) = self.take(hash, key) {
+            slot.write(hash, key, way);
             return Inserted::Replaced;
         }
-        let Some(slot) = self.vacant(key) else { return Inserted::Full };
-        write(slot, key, way);
+        let Some(slot) = self.vacant(hash) else { return Inserted::Full };
+        slot.write(hash, key, way);
         Inserted::New
     }
 
     /// What was forwarded of a flow; `None` when it is not there.
     pub(super) fn counters(&self, key: &Key) -> Option<FlowCounters> {
-        let (slot, word) = self.find(key)?;
-        let counters = counters(slot);
-        is_unchanged(slot, word).then_some(counters)
+        let (slot, word) = self.find(hash(&self.hash, key), key)?;
+        let counters = slot.counters();
+        slot.is_unchanged(word).then_some(counters)
     }
 
     /// Takes a flow out; what was forwarded of it.
     pub(super) fn withdraw(&self, key: &Key) -> Option<FlowCounters> {
-        self.take(key).map(free)
+        self.take(hash(&self.hash, key), key).map(Slot::free)
     }
 
     /// Takes every flow out, and tells each one's key. One that is put in meanwhile may stay.
     pub(super) fn clear(&self, mut withdrawn: impl FnMut(&Key)) {
-        let (slots, _) = self.memory.as_ref().as_chunks::<SLOT_WORDS>();
-        for slot in slots {
-            let word = slot[0].load(Ordering::Acquire);
-            if word & state::MASK == state::FORWARDED && turn(slot, word, state::WRITTEN) {
-                let key = key_of(slot);
-                free(slot);
+        let (buckets, _) = self.memory.as_ref().as_chunks::<BUCKET_WORDS>();
+        for slot in buckets.iter().flat_map(slots) {
+            let word = slot.state.load(Ordering::Acquire);
+            if word & state::MASK == state::FORWARDED && slot.turn(word, state::WRITTEN) {
+                let key = slot.key();
+                slot.free();
                 withdrawn(&key);
             }
         }
     }
 
     /// Makes the slot of a flow the caller's.
-    fn take(&self, key: &Key) -> Option<Slot<'_>> {
-        let (slot, word) = self.find(key)?;
-        turn(slot, word, state::WRITTEN).then_some(slot)
+    fn take(&self, hash: u32, key: &Key) -> Option<Slot<'_>> {
+        let (slot, word) = self.find(hash, key)?;
+        slot.turn(word, state::WRITTEN).then_some(slot)
     }
 
     /// Makes a free slot the caller's: the one that changed the least often, since a program may still
     /// count in one that was just left.
-    fn vacant(&self, key: &Key) -> Option<Slot<'_>> {
+    fn vacant(&self, hash: u32) -> Option<Slot<'_>> {
         loop {
-            let slots = self.bucket(key).map(|slot| (slot[0].load(Ordering::Relaxed), slot));
+            let slots = self.bucket(hash).map(|slot| (slot.state.load(Ordering::Relaxed), slot));
             let free = slots.filter(|(word, _)| word & state::MASK == state::FREE);
-            let (word, slot) = free.min_by_key(|(word, _)| *word)?;
+            let (word, slot) = free.min_by_key(|(word, _)| lower(*word))?;
             // Otherwise another worker was first.
-            if turn(slot, word, state::WRITTEN) {
+            if slot.turn(word, state::WRITTEN) {
                 return Some(slot);
             }
         }
     }
 
-    /// The slot of a flow, and its first word.
-    fn find(&self, key: &Key) -> Option<(Slot<'_>, u64)> {
-        self.bucket(key).find_map(|slot| {
-            let word = slot[0].load(Ordering::Acquire);
+    /// The slot of a flow, and its word.
+    fn find(&self, hash: u32, key: &Key) -> Option<(Slot<'_>, u64)> {
+        self.bucket(hash).find_map(|slot| {
+            let word = slot.state.load(Ordering::Acquire);
             let found = word & state::MASK == state::FORWARDED
-                && key_of(slot) == *key
-                && is_unchanged(slot, word);
+                && word >> 32 == u64::from(hash)
+                && slot.key() == *key
+                && slot.is_unchanged(word);
             found.then_some((slot, word))
         })
     }
 
-    fn bucket(&self, key: &Key) -> impl Iterator<Item = Slot<'_>> {
+    fn bucket(&self, hash: u32) -> impl Iterator<Item = Slot<'_>> {
         let (buckets, _) = self.memory.as_ref().as_chunks::<BUCKET_WORDS>();
-        let number = hash(&self.hash, key) & self.mask();
-        let bucket = usize::try_from(number).ok().and_then(|number| buckets.get(number));
-        bucket.into_iter().flat_map(|bucket| bucket.as_chunks::<SLOT_WORDS>().0)
+        let bucket = usize::try_from(hash & self.mask()).ok();
+        bucket.and_then(|number| buckets.get(number)).into_iter().flat_map(slots)
     }
+}
+
+fn slots(bucket: &[AtomicU64; BUCKET_WORDS]) -> impl Iterator<Item = Slot<'_>> {
+    let (header, slots) = bucket.split_at(HEADER_WORDS);
+    let (slots, _) = slots.as_chunks::<SLOT_WORDS>();
+    header.iter().zip(slots).map(|(state, words)| Slot { state, words })
 }
 
 /// The multilinear hash of Lemire and Kaser ("Strongly universal string hashing is fast", 2014): who
@@ -170,55 +184,62 @@ fn hash(keys: &[u64; HASH_KEYS], key: &Key) -> u32 {
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// Gives a slot another state, unless somebody else was first.
-fn turn(slot: Slot<'_>, word: u64, state: u64) -> bool {
-    let next = next(word, state);
-    let turned = slot[0].compare_exchange(word, next, Ordering::Acquire, Ordering::Relaxed).is_ok();
-    // What is written now must not be seen before that.
-    fence(Ordering::Release);
-    turned
+const fn lower(word: u64) -> u64 {
+    word & 0xffff_ffff
 }
 
+/// The lower half of a word after the next change, to `state`.
 const fn next(word: u64, state: u64) -> u64 {
-    (word | state::MASK).wrapping_add(1) | state
+    lower((word | state::MASK).wrapping_add(1)) | state
 }
 
-/// Whether a slot still is what it was when its first word was read.
-fn is_unchanged(slot: Slot<'_>, word: u64) -> bool {
-    fence(Ordering::Acquire);
-    slot[0].load(Ordering::Relaxed) == word
-}
-
-/// Fills a slot of the caller's, and lets it be seen.
-fn write(slot: Slot<'_>, key: &Key, way: &[u64; WAY_WORDS]) {
-    let parts = key.iter().chain(way).copied().chain(std::iter::repeat(0));
-    for (word, value) in slot.iter().skip(1).zip(parts) {
-        word.store(value, Ordering::Relaxed);
+impl Slot<'_> {
+    /// Gives it another state, unless somebody else was first.
+    fn turn(&self, word: u64, state: u64) -> bool {
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+        let turned = self.state.compare_exchange(word, next(word, state), success, failure).is_ok();
+        // What is written now must not be seen before that.
+        fence(Ordering::Release);
+        turned
     }
-    let word = slot[0].load(Ordering::Relaxed);
-    slot[0].store(next(word, state::FORWARDED), Ordering::Release);
-}
 
-/// Gives a slot of the caller's back; what it had counted.
-fn free(slot: Slot<'_>) -> FlowCounters {
-    let counters = counters(slot);
-    let word = slot[0].load(Ordering::Relaxed);
-    slot[0].store(next(word, state::FREE), Ordering::Release);
-    counters
-}
+    /// Whether it still is what it was when its word was read.
+    fn is_unchanged(&self, word: u64) -> bool {
+        fence(Ordering::Acquire);
+        self.state.load(Ordering::Relaxed) == word
+    }
 
-fn key_of(slot: Slot<'_>) -> Key {
-    let mut key = [0; KEY_WORDS];
-    let words = slot.iter().skip(place(slot::KEY));
-    key.iter_mut().zip(words).for_each(|(to, word)| *to = word.load(Ordering::Relaxed));
-    key
-}
+    /// Fills it, which is the caller's, and lets it be seen.
+    fn write(&self, hash: u32, key: &Key, way: &[u64; WAY_WORDS]) {
+        let parts = key.iter().chain(way).copied().chain(std::iter::repeat(0));
+        for (word, value) in self.words.iter().zip(parts) {
+            word.store(value, Ordering::Relaxed);
+        }
+        let word = next(self.state.load(Ordering::Relaxed), state::FORWARDED);
+        self.state.store(u64::from(hash) << 32 | word, Ordering::Release);
+    }
 
-fn counters(slot: Slot<'_>) -> FlowCounters {
-    let count = |at| slot[place(at)].load(Ordering::Relaxed);
-    let (data, fin) = (count(slot::DATA), count(slot::FIN));
-    let packets = data.saturating_add(fin).saturating_add(count(slot::LATE));
-    FlowCounters { packets, octets: count(slot::OCTETS), data, fin }
+    /// Gives it, which is the caller's, back; what it had counted.
+    fn free(self) -> FlowCounters {
+        let counters = self.counters();
+        let word = next(self.state.load(Ordering::Relaxed), state::FREE);
+        self.state.store(word, Ordering::Release);
+        counters
+    }
+
+    fn key(&self) -> Key {
+        let mut key = [0; KEY_WORDS];
+        let words = self.words.iter().skip(place(slot::KEY));
+        key.iter_mut().zip(words).for_each(|(to, word)| *to = word.load(Ordering::Relaxed));
+        key
+    }
+
+    fn counters(&self) -> FlowCounters {
+        let count = |at| self.words[place(at)].load(Ordering::Relaxed);
+        let (data, fin) = (count(slot::DATA), count(slot::FIN));
+        let packets = data.saturating_add(fin).saturating_add(count(slot::LATE));
+        FlowCounters { packets, octets: count(slot::OCTETS), data, fin }
+    }
 }
 
 /// The word at an offset in octets.
@@ -244,9 +265,13 @@ mod tests {
 
     const WAY: [u64; WAY_WORDS] = [1, 2, 3];
 
+    fn found<'t>(table: &'t Table<Memory>, key: &Key) -> (Slot<'t>, u64) {
+        table.find(hash(&table.hash, key), key).expect("it is there")
+    }
+
     fn count(table: &Table<Memory>, key: &Key, at: i16, more: u64) {
-        let (slot, _) = table.find(key).expect("it is there");
-        slot[place(at)].fetch_add(more, Ordering::Relaxed);
+        let (slot, _) = found(table, key);
+        slot.words[place(at)].fetch_add(more, Ordering::Relaxed);
     }
 
     #[test]
@@ -292,7 +317,7 @@ mod tests {
     fn the_slot_that_was_just_left_is_taken_last() {
         let table = table(1);
         table.insert(&key(1), &WAY);
-        let place = |number| std::ptr::from_ref(table.find(&key(number)).expect("there").0);
+        let place = |number| std::ptr::from_ref(found(&table, &key(number)).0.state);
         let first = place(1);
         table.withdraw(&key(1));
         for number in 2..5 {
@@ -307,16 +332,16 @@ mod tests {
     fn a_slot_that_another_flow_got_does_not_look_unchanged() {
         let table = table(1);
         table.insert(&key(1), &WAY);
-        let (slot, word) = table.find(&key(1)).expect("it is there");
-        assert!(is_unchanged(slot, word));
+        let (slot, word) = found(&table, &key(1));
+        assert!(slot.is_unchanged(word));
         table.withdraw(&key(1));
-        assert!(!is_unchanged(slot, word));
+        assert!(!slot.is_unchanged(word));
         for _ in 0..8 {
             table.insert(&key(1), &WAY);
-            assert!(!is_unchanged(slot, word), "the same flow, at another time");
+            assert!(!slot.is_unchanged(word), "the same flow, at another time");
             table.withdraw(&key(1));
         }
-        assert!(!turn(slot, word, state::WRITTEN));
+        assert!(!slot.turn(word, state::WRITTEN));
     }
 
     #[test]
