@@ -63,7 +63,10 @@ function incompleteLock() {
 function differentVersions() {
   const { version } = JSON.parse(read('package.json'))
   const [, crates] = /^version = "(.+)"$/m.exec(read('Cargo.toml'))
-  return version === crates ? [] : [`package.json is ${version}, Cargo.toml ${crates}`]
+  const [, sources] = /^export const PACKAGE_VERSION = '(.+)'$/m.exec(read('lib/package.ts'))
+  const others = Object.entries({ 'Cargo.toml': crates, 'lib/package.ts': sources })
+  const different = others.filter(([, other]) => other !== version)
+  return different.map(([file, other]) => `package.json is ${version}, ${file} ${other}`)
 }
 
 await main(() => {

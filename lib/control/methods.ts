@@ -3,12 +3,12 @@ import type { ConfigurableDirector } from '../configurable.js'
 import type { ConnectionFilter } from '../connection.js'
 import { DirectorError } from '../errors.js'
 import type { Flow } from '../explanation.js'
-import { packageVersion } from '../native.js'
 import { checked, integer, object } from '../options/check.js'
 import type { Check } from '../options/check.js'
 import { connectionFilter } from '../options/connections.js'
 import { serviceKey } from '../options/key.js'
 import { Problems } from '../options/problems.js'
+import { PACKAGE_VERSION } from '../package.js'
 import type { ControlStatistics } from './counters.js'
 import { subscribeParams } from './subscribe-params.js'
 import type { SubscribeParams } from './subscribe-params.js'
@@ -54,7 +54,7 @@ const read = <T>(check: Check<T>, params: unknown): T => checked(check, params, 
 export const methods: Readonly<Record<string, Method>> = {
   ping: (params) => {
     read(none, params)
-    return { name: 'l4-director', version: packageVersion(), pid: process.pid }
+    return { name: 'l4-director', version: PACKAGE_VERSION, pid: process.pid }
   },
   apply: (params, { director }) => {
     const { commands } = read(applyParams, params)

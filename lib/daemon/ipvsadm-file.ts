@@ -1,23 +1,20 @@
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { DirectorError } from '../errors.js'
 import { platformPackage } from '../native.js'
+import { packagePlace, packageRequire } from '../package.js'
 
 /** Beside the addon, or where cargo makes it; `bin/ipvsadm` looks in the same places. */
-const BUILDS = [
-  '../../native/build/Release/ipvsadm',
-  '../../native/build/Debug/ipvsadm',
-  '../../target/release/ipvsadm',
-]
+const BUILDS = ['native/build/Release/ipvsadm', 'native/build/Debug/ipvsadm', 'target/release/ipvsadm']
 
 /** The places to look in, in their order; `L4_DIRECTOR_IPVSADM` rules out all others. */
 function candidates(): string[] {
   const given = process.env['L4_DIRECTOR_IPVSADM']
   if (given) return [given]
-  const built = BUILDS.map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  const { root } = packagePlace()
+  const built = root === undefined ? [] : BUILDS.map((path) => join(root, path))
   try {
-    return [...built, createRequire(import.meta.url).resolve(`${platformPackage()}/ipvsadm`)]
+    return [...built, packageRequire.resolve(`${platformPackage()}/ipvsadm`)]
   } catch {
     return built
   }
