@@ -8,15 +8,23 @@ const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
 const MTU: u16 = 4;
 const MASTER: u16 = 10;
+const WIRELESS: u16 = 11;
+const PROPERTIES: u16 = 52;
+const ALTERNATIVE_NAME: u16 = 53;
 const ETHERNET: u16 = 1;
+/// Longest alternative name with its terminating zero (`ALTIFNAMSIZ`).
+const ALTERNATIVE_NAME_OCTETS: usize = 128;
 
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Number of the interface; never used twice while the machine runs.
+    /// Number of the interface. At any moment no other of the network namespace has it; one that is
+    /// gone may leave it to another, and one that was moved away and back has the same again.
     pub index: u32,
     /// Name.
     pub name: String,
+    /// Alternative names: each can stand for the name.
+    pub alternative_names: Vec<String>,
     /// Hardware address; `None` for an interface without Ethernet headers.
     pub mac: Option<[u8; 6]>,
     /// Largest IP packet, in octets.
@@ -32,13 +40,25 @@ pub struct Link {
 }
 
 impl Link {
-    /// Reads an `RTM_NEWLINK` body.
+    /// Whether this is the interface's name or one of its alternative names.
+    #[must_use]
+    pub fn has_name(&self, name: &str) -> bool {
+        self.name == name || self.alternative_names.iter().any(|other| other == name)
+    }
+
+    /// Reads an `RTM_NEWLINK` or `RTM_DELLINK` body. `None` for one that does not speak of the whole
+    /// interface: a bridge tells in messages of the same type of its ports (also when one leaves the
+    /// bridge), a wireless driver of its events.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
+        if i32::from(*body.first()?) != libc::AF_UNSPEC {
+            return None;
+        }
         let flags = u32_at(body, 8)?.cast_signed();
         let ethernet = u16_at(body, 2)? == ETHERNET;
         let mut link = Self {
             index: u32_at(body, 4)?,
             name: String::new(),
+            alternative_names: Vec::new(),
             mac: None,
             mtu: 0,
             up: flags & libc::IFF_UP != 0,
@@ -52,11 +72,18 @@ impl Link {
                 ADDRESS if ethernet => link.mac = value.try_into().ok(),
                 MTU => link.mtu = u32_at(value, 0)?,
                 MASTER => link.master = u32_at(value, 0),
+                PROPERTIES => link.alternative_names = alternative_names(value),
+                WIRELESS => return None,
                 _ => {}
             }
         }
         Some(link)
     }
+}
+
+fn alternative_names(properties: &[u8]) -> Vec<String> {
+    let names = Attributes::new(properties).filter(|(kind, _)| *kind == ALTERNATIVE_NAME);
+    names.map(|(_, name)| text_of(name)).collect()
 }
 
 impl Netlink {
@@ -77,17 +104,18 @@ impl Netlink {
         Ok(links)
     }
 
-    /// The interface of that name; `None` when there is none.
+    /// The interface of that name, which may be an alternative one; `None` when there is none.
     ///
     /// # Errors
     /// When the kernel does not answer.
     pub fn link_by_name(&mut self, name: &str) -> Result<Option<Link>, NetlinkError> {
+        let kind = if name.len() < libc::IFNAMSIZ { NAME } else { ALTERNATIVE_NAME };
         // Longer names cannot exist, and the kernel calls them invalid rather than unknown.
-        if name.is_empty() || name.len() >= libc::IFNAMSIZ {
+        if name.is_empty() || name.len() >= ALTERNATIVE_NAME_OCTETS {
             return Ok(None);
         }
         let text = [name.as_bytes(), &[0]].concat();
-        self.link(Request::new(libc::RTM_GETLINK, &[0; FIXED_OCTETS]).attribute(NAME, &text))
+        self.link(Request::new(libc::RTM_GETLINK, &[0; FIXED_OCTETS]).attribute(kind, &text))
     }
 
     /// The interface of that index; `None` when there is none.
@@ -111,7 +139,8 @@ impl Netlink {
             }
         });
         match answer {
-            Err(error) if error.number() == Some(libc::ENODEV) => Ok(None),
+            // Invalid to a kernel that knows no alternative names.
+            Err(error) if matches!(error.number(), Some(libc::ENODEV | libc::EINVAL)) => Ok(None),
             other => other.map(|()| link),
         }
     }

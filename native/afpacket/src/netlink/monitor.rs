@@ -10,8 +10,21 @@ use super::neighbour::Neighbour;
 use crate::error::{Named, SyscallError};
 use crate::sys::{self, socket::set_number};
 
-/// RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE as bits of `nl_groups`.
-const GROUPS: u32 = 1 | 1 << 2 | 1 << 4 | 1 << 6 | 1 << 8 | 1 << 10;
+/// Links and neighbours, and of both families addresses, routes, rules and settings of interfaces;
+/// next-hop objects, which routes are made of. A kernel older than these ignores the group.
+const GROUPS: u32 = group(libc::RTNLGRP_LINK)
+    | group(libc::RTNLGRP_NEIGH)
+    | group(libc::RTNLGRP_IPV4_IFADDR)
+    | group(libc::RTNLGRP_IPV6_IFADDR)
+    | group(libc::RTNLGRP_IPV4_ROUTE)
+    | group(libc::RTNLGRP_IPV6_ROUTE)
+    | group(libc::RTNLGRP_IPV4_RULE)
+    | group(libc::RTNLGRP_IPV6_RULE)
+    | group(libc::RTNLGRP_IPV4_NETCONF)
+    | group(libc::RTNLGRP_IPV6_NETCONF)
+    | group(libc::RTNLGRP_NEXTHOP);
+const NEW_NEXT_HOP: u16 = 104;
+const REMOVED_NEXT_HOP: u16 = 105;
 /// Octets of changes that may wait: a flapping routing daemon sends thousands at once.
 const WAITING_OCTETS: u32 = 4 << 20;
 const BUFFER_OCTETS: usize = 32 * 1024;
@@ -34,7 +47,8 @@ pub enum Change {
     Address(OwnAddress),
     /// An address was removed.
     AddressRemoved(OwnAddress),
-    /// Routes changed: ask again for those in use.
+    /// Routes changed, or what chooses among them did (rules, next-hop objects, settings of
+    /// interfaces): ask again for those in use.
     Routes,
     /// Changes were lost: read everything again.
     Overrun,
@@ -110,6 +124,11 @@ impl AsFd for Monitor {
     }
 }
 
+/// A group as a bit of `nl_groups`.
+const fn group(number: libc::c_uint) -> u32 {
+    1 << (number - 1)
+}
+
 fn change(kind: u16, body: &[u8]) -> Option<Change> {
     match kind {
         libc::RTM_NEWLINK => Link::parse(body).map(Change::Link),
@@ -120,7 +139,13 @@ fn change(kind: u16, body: &[u8]) -> Option<Change> {
         libc::RTM_DELNEIGH => Neighbour::parse(body).map(Change::NeighbourRemoved),
         libc::RTM_NEWADDR => OwnAddress::parse(body).map(Change::Address),
         libc::RTM_DELADDR => OwnAddress::parse(body).map(Change::AddressRemoved),
-        libc::RTM_NEWROUTE | libc::RTM_DELROUTE => Some(Change::Routes),
+        libc::RTM_NEWROUTE
+        | libc::RTM_DELROUTE
+        | libc::RTM_NEWRULE
+        | libc::RTM_DELRULE
+        | libc::RTM_NEWNETCONF
+        | NEW_NEXT_HOP
+        | REMOVED_NEXT_HOP => Some(Change::Routes),
         _ => None,
     }
 }

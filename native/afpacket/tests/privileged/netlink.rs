@@ -72,6 +72,87 @@ fn links_are_found_by_name_and_index_and_followed() {
 }
 
 #[test]
+fn alternative_names_are_names() {
+    with_lab("alternative_names", |lab| {
+        let (mut netlink, mut monitor) = open(lab);
+        let _there = lab.neighbour("near", "far");
+        let index = lab.here.index("near");
+        let names = ["short", "a-name-longer-than-names-may-be"];
+        for name in names {
+            assert_eq!(netlink.link_by_name(name).unwrap(), None);
+            lab.here.ip(&format!("link property add dev near altname {name}"));
+            change(&mut monitor, "the alternative name", |change| match change {
+                Change::Link(link) => (link.index == index && link.has_name(name)).then_some(()),
+                _ => None,
+            });
+            let link = netlink.link_by_name(name).unwrap().unwrap();
+            assert_eq!((link.index, link.name.as_str()), (index, "near"));
+        }
+        let links = netlink.links().unwrap();
+        let near = links.iter().find(|link| link.index == index).unwrap();
+        assert_eq!(near.alternative_names, names);
+        assert!(near.has_name("near") && near.has_name("short") && !near.has_name("far"));
+    });
+}
+
+#[test]
+fn an_interface_that_leaves_a_bridge_is_not_removed() {
+    with_lab("leaves_a_bridge", |lab| {
+        let _there = lab.neighbour("near", "far");
+        lab.here.ip("link add bridge0 type bridge");
+        lab.here.ip("link set bridge0 up");
+        let (_, mut monitor) = open(lab);
+        let index = lab.here.index("near");
+        lab.here.ip("link set near master bridge0");
+        lab.here.ip("link set near nomaster");
+        lab.here.ip("link set near mtu 1400");
+        let mut members = Vec::new();
+        change(&mut monitor, "what was done last", |change| match change {
+            Change::Link(link) if link.index == index => {
+                assert!(link.up && link.running, "{link:?}");
+                members.push(link.master.is_some());
+                (link.mtu == 1400).then_some(())
+            }
+            other => {
+                assert_ne!(other, Change::LinkRemoved { interface: index });
+                None
+            }
+        });
+        assert!(members.contains(&true) && members.last() == Some(&false), "{members:?}");
+    });
+}
+
+#[test]
+fn what_chooses_among_routes_is_followed_too() {
+    with_lab("chooses_among_routes", |lab| {
+        let _there = addressed(lab);
+        lab.here.ip("route add 198.51.100.0/24 dev near table 77");
+        lab.here.ip("nexthop add id 5 dev near");
+        lab.here.ip("nexthop add id 6 via fd00::1 dev near");
+        lab.here.ip("route add 203.0.113.0/24 nhid 5");
+        lab.here.ip("-6 route add 2001:db8::/32 nhid 6");
+        // Without it the kernel tells of the routes as well.
+        lab.here.set("ipv4/nexthop_compat_mode", "0");
+        let (_, mut monitor) = open(lab);
+        for command in [
+            "rule add to 198.51.100.0/24 lookup 77",
+            "rule del to 198.51.100.0/24 lookup 77",
+            "-6 rule add to 2001:db8::/32 lookup 77",
+            "-6 rule del to 2001:db8::/32 lookup 77",
+            "nexthop replace id 5 via 10.0.0.1 dev near",
+            "nexthop replace id 6 via fd00::7 dev near",
+            "nexthop del id 5",
+        ] {
+            lab.here.ip(command);
+            change(&mut monitor, command, |change| (change == Change::Routes).then_some(()));
+            while monitor.poll(drop).unwrap() {}
+        }
+        lab.here.set("ipv4/conf/near/ignore_routes_with_linkdown", "1");
+        change(&mut monitor, "a setting", |change| (change == Change::Routes).then_some(()));
+    });
+}
+
+#[test]
 fn own_addresses_are_listed_and_followed() {
     with_lab("own_addresses", |lab| {
         let (mut netlink, mut monitor) = open(lab);
