@@ -281,6 +281,12 @@ impl Entry {
         (self.protocol == SCTP && !self.is_template()).then(|| SctpState::from_raw(self.state))
     }
 
+    /// Whether both sides have ended it, or one has broken it off.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.tcp_state(), Some(TcpState::TimeWait | TcpState::Close))
+            || self.sctp_state() == Some(SctpState::Closed)
+    }
+
     pub(super) const fn client_bits(&self) -> u128 {
         self.client
     }

@@ -2,7 +2,6 @@
 
 use super::entry::{ConnectionId, Entry, Flags};
 use super::key::ConnectionKey;
-use super::sctp_state::SctpState;
 use super::state::{self, Activity, ConnectionEvent, Direction};
 use super::table::{ConnectionTable, TableFull};
 use super::tcp_state::TcpState;
@@ -140,11 +139,9 @@ impl ConnectionTable {
         if conn_reuse_mode == 0 || entry.controller().is_some() {
             return false;
         }
-        match (entry.tcp_state(), entry.sctp_state()) {
-            (Some(TcpState::TimeWait | TcpState::Close), _) => true,
-            (Some(TcpState::FinWait), _) => conn_reuse_mode & 2 != 0 && entry.is_input_only(),
-            (_, Some(state)) => state == SctpState::Closed,
-            _ => false,
+        match entry.tcp_state() {
+            Some(TcpState::FinWait) => conn_reuse_mode & 2 != 0 && entry.is_input_only(),
+            _ => entry.has_ended(),
         }
     }
 

@@ -3,7 +3,8 @@
 //! An entry has no room for a second hash chain, and no other connection needs one. So their numbers
 //! lie in an array of their own: open addressing, linear probing, at most half full. A server's
 //! address is no part of the hash, because entries do not have it; connections of one client's port
-//! to several virtual services meet in one run of slots, told apart by the server.
+//! to several virtual services meet in one run of slots, told apart by the server. Those that even
+//! have the same server stand in the order of their age, the newest first.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -45,16 +46,18 @@ impl ReverseIndex {
         usize::try_from(hash >> 32).unwrap_or(0) & self.mask()
     }
 
+    /// Puts `id` before all others with its hash: what stands in the way moves on by one slot.
     pub(super) fn insert(&mut self, id: ConnectionId, hash: u64) {
         let mut slot = self.home(hash);
-        while self.slots[slot] != 0 {
+        let mut moving = id.link();
+        while moving != 0 {
+            moving = core::mem::replace(&mut self.slots[slot], moving);
             slot = (slot + 1) & self.mask();
         }
-        self.slots[slot] = id.link();
         self.taken += 1;
     }
 
-    /// The first that `is_wanted` on the way from `hash` on.
+    /// The newest with this hash that `is_wanted`.
     pub(super) fn find(
         &self,
         hash: u64,
@@ -70,7 +73,8 @@ impl ReverseIndex {
         None
     }
 
-    /// Removes `id` and moves back what stands behind it, so that searches need no tombstones.
+    /// Removes `id` and moves back what stands behind it, so that searches need no tombstones. What
+    /// has the same hash stays in its order.
     pub(super) fn remove(
         &mut self,
         id: ConnectionId,
@@ -119,8 +123,10 @@ impl ConnectionTable {
     }
 
     /// The masqueraded connection a packet from a server belongs to. `is_server` tells whether a
-    /// number is that of a server with the packet's source address. Of several connections, which
-    /// nobody can tell apart (IPVS does not change the client's port), one is taken.
+    /// number is that of a server with the packet's source address. Several connections look alike from
+    /// there where one client's port speaks to several services with the same server, because the
+    /// client's port is not changed. Then the newest is taken (IPVS), the one opened last: for a
+    /// server the others have ended.
     #[must_use]
     pub fn lookup_reply(
         &self,
@@ -145,6 +151,16 @@ impl ConnectionTable {
     pub(super) fn index_reply(&mut self, id: ConnectionId) {
         let hash = self.hash.of_reply(&self.entries[id.position()]);
         self.reverse.insert(id, hash);
+    }
+
+    /// The client asks for a new connection and gets this entry. If it had ended, it is the newest
+    /// again among those that look alike from the server's side.
+    pub fn reopen(&mut self, id: ConnectionId) {
+        let entry = self.entry(id);
+        if entry.is_occupied() && entry.is_masqueraded() && entry.has_ended() {
+            self.forget_reply(id);
+            self.index_reply(id);
+        }
     }
 
     /// Has it found no longer.

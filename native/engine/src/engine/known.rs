@@ -27,8 +27,11 @@ impl<H: Hops> Judge<'_, H> {
         if self.connections.entry(id).is_fast() && is_turning_point(&packet.ip.upper) {
             self.recall(id);
         }
-        if opening::asks_for_new(&packet.ip.upper) && self.gives_way(id) {
-            return self.end(id);
+        if opening::asks_for_new(&packet.ip.upper) {
+            if self.gives_way(id) {
+                return self.end(id);
+            }
+            self.connections.reopen(id);
         }
         let configuration = self.configuration;
         let server = self.connections.entry(id).server();

@@ -13,6 +13,7 @@ mod fragments;
 mod icmp;
 mod lab;
 mod masquerade;
+mod masquerade_alike;
 mod masquerade_rules;
 mod neighbours;
 mod no_allocation;

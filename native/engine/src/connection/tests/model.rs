@@ -34,6 +34,7 @@ enum Operation {
     Create { key: usize, input_only: bool },
     Packet { key: usize, event: usize, output: bool },
     Refresh { key: usize },
+    Reopen { key: usize },
     ExpireNow { key: usize },
     Remove { key: usize },
     Advance { nanos: u64 },
@@ -47,6 +48,7 @@ fn keys() -> Vec<ConnectionKey> {
     let ends = [
         ("10.0.0.1", 1000, "192.0.2.80"),
         ("10.0.0.1", 1001, "192.0.2.80"),
+        ("10.0.0.1", 1000, "192.0.2.81"),
         ("2001:db8::1", 1000, "2001:db8:80::1"),
         ("2001:db8::1", 1000, "2001:db8:80::2"),
         ("::10.0.0.1", 1000, "2001:db8:80::1"),
@@ -85,6 +87,9 @@ struct ModelEntry {
     state: &'static str,
     active: bool,
     input_only: bool,
+    masqueraded: bool,
+    /// When it was opened last, in the order of all openings.
+    opened: u32,
     timeout: u32,
     /// In ticks.
     expires: u64,
@@ -95,6 +100,7 @@ struct Model {
     table: ConnectionTable,
     entries: BTreeMap<u32, ModelEntry>,
     created: u32,
+    openings: u32,
     now: Instant,
 }
 
@@ -106,6 +112,7 @@ impl Model {
             table: ConnectionTable::new(LIMIT, 3),
             entries: BTreeMap::new(),
             created: 0,
+            openings: 0,
             now: seconds(1_000_000),
         }
     }
@@ -167,7 +174,8 @@ impl Model {
         };
         assert_eq!(result.is_err(), self.entries.len() == LIMIT as usize);
         let id = result.ok()?;
-        self.entries.insert(number, entry);
+        self.openings += 1;
+        self.entries.insert(number, ModelEntry { opened: self.openings, ..entry });
         self.created += 1;
         Some((id, number))
     }
@@ -183,6 +191,8 @@ impl Model {
             state: if key.protocol == UDP { "UDP" } else { "NONE" },
             active: false,
             input_only,
+            masqueraded: !input_only,
+            opened: 0,
             timeout: 3,
             expires: self.deadline(3),
         })
@@ -198,6 +208,8 @@ impl Model {
             state: "NONE",
             active: false,
             input_only: false,
+            masqueraded: false,
+            opened: 0,
             timeout,
             expires: self.deadline(timeout),
         });
@@ -326,6 +338,16 @@ impl Model {
                     self.entries.get_mut(&number).unwrap().expires = expires;
                 }
             }
+            Operation::Reopen { key } => {
+                if let Some((id, number)) = self.lookup(&keys()[key], false) {
+                    self.table.reopen(id);
+                    self.openings += 1;
+                    let entry = self.entries.get_mut(&number).unwrap();
+                    if ["TIME_WAIT", "CLOSE", "CLOSED"].contains(&entry.state) {
+                        entry.opened = self.openings;
+                    }
+                }
+            }
             Operation::ExpireNow { key } => {
                 if let Some((id, number)) = self.lookup(&keys()[key], false) {
                     self.table.expire_now(id, self.now);
@@ -400,6 +422,8 @@ impl Model {
         };
         let found = self.table.lookup_reply(&reply, |server| server.0 == number, self.now);
         assert_eq!(found, entry.is_masqueraded().then_some(id));
+        self.check_reply(&reply, |_| true);
+        self.check_reply(&reply, |server| server.0.is_multiple_of(2));
         let state = if model.assured { "ASSURED" } else { model.state };
         assert_eq!(entry.state_name(), state);
         let controller = entry.controller().map(|id| self.table.entry(id).server().0);
@@ -407,6 +431,22 @@ impl Model {
         assert_eq!(entry.controlled() as usize, self.controlled(number));
         let left = Duration::from_nanos((model.expires * TICK).saturating_sub(self.now.as_nanos()));
         assert_eq!(self.table.expires_in(id, self.now), left);
+    }
+
+    /// Of the connections that look alike from a server's side, the newest that lives is taken.
+    fn check_reply(&self, reply: &ReplyKey, is_server: impl Fn(ServerId) -> bool) {
+        let looks_alike = |number: u32, entry: &ModelEntry| {
+            let key = &entry.key;
+            let client = (key.protocol, key.client, key.client_port);
+            entry.masqueraded
+                && entry.expires > self.tick()
+                && client == (reply.protocol, reply.client, reply.client_port)
+                && is_server(ServerId(number))
+        };
+        let alike = self.entries.iter().filter(|(number, entry)| looks_alike(**number, entry));
+        let newest = alike.max_by_key(|(_, entry)| entry.opened).map(|(number, _)| *number);
+        let found = self.table.lookup_reply(reply, &is_server, self.now);
+        assert_eq!(found.map(|id| self.table.entry(id).server().0), newest);
     }
 }
 
@@ -458,6 +498,7 @@ fn operation(unit: u64) -> BoxedStrategy<Operation> {
             |(key, event, output)| Operation::Packet { key, event, output }
         ),
         1 => key().prop_map(|key| Operation::Refresh { key }),
+        1 => key().prop_map(|key| Operation::Reopen { key }),
         1 => key().prop_map(|key| Operation::ExpireNow { key }),
         1 => key().prop_map(|key| Operation::Remove { key }),
         5 => span(unit).prop_map(|nanos| Operation::Advance { nanos }),
