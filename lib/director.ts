@@ -5,6 +5,7 @@ import type { ServiceKey } from './command.js'
 import { ConfigurableDirector } from './configurable.js'
 import type { ConnectionFilter, ConnectionPage, ConnectionRow } from './connection.js'
 import type { DrainOptions } from './drain.js'
+import { Endable } from './endable.js'
 import { closedError } from './errors.js'
 import type { DirectorError } from './errors.js'
 import type { CoreEvent } from './events.js'
@@ -133,7 +134,11 @@ export class Director extends ConfigurableDirector {
    *
    * @throws DirectorError `ERR_DIRECTOR_INVALID_OPTIONS`, `ERR_DIRECTOR_CLOSED`
    */
-  async *connections(filter: ConnectionFilter = {}): AsyncIterableIterator<ConnectionRow> {
+  connections(filter: ConnectionFilter = {}): AsyncIterableIterator<ConnectionRow> {
+    return new Endable(() => this.#rows(filter))
+  }
+
+  async *#rows(filter: ConnectionFilter): AsyncGenerator<ConnectionRow, void, undefined> {
     const accepted = checked(connectionFilter, filter, new Problems())
     for (let cursor: number | null = 0; cursor !== null;) {
       const page: ConnectionPage = await this.connectionPage(accepted, cursor, PAGE_ROWS)

@@ -1,3 +1,4 @@
+import { onAbort } from './abort.js'
 import { serverText, serviceText } from './address.js'
 import type { ServiceKey } from './command.js'
 import { abortedError, DirectorError } from './errors.js'
@@ -43,20 +44,19 @@ export class Drains {
   wait(service: ServiceKey, server: string, { signal, until = 'active' }: DrainOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(abortedError('drained()', signal))
-      const onAbort = (): void => waiter.settle(signal && abortedError('drained()', signal))
       const waiter: Waiter = {
         service: serviceText(service),
         server,
         until,
         settle: (error) => {
           this.#waiters.delete(waiter)
-          signal?.removeEventListener('abort', onAbort)
+          release()
           if (error) reject(error)
           else resolve()
         },
       }
       this.#waiters.add(waiter)
-      signal?.addEventListener('abort', onAbort, { once: true })
+      const release = onAbort(signal, () => waiter.settle(signal && abortedError('drained()', signal)))
     })
   }
 

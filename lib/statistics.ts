@@ -1,4 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { pause } from './abort.js'
+import { Endable } from './endable.js'
 import { abortedError, isDirectorError } from './errors.js'
 import { integer, object } from './options/check.js'
 import type { Check } from './options/check.js'
@@ -20,19 +21,27 @@ export const statisticsOptions: Check<StatisticsOptions> = object<StatisticsOpti
 )
 
 /** Snapshots at an interval, the first at once, until the director is closed. */
-export async function* statisticsAt(
+export function statisticsAt(
   snapshot: () => Promise<LiveStatistics>,
   closed: AbortSignal,
+  options: StatisticsOptions,
+): Endable<LiveStatistics> {
+  return new Endable((ended) => snapshots(snapshot, closed, ended, options))
+}
+
+async function* snapshots(
+  snapshot: () => Promise<LiveStatistics>,
+  closed: AbortSignal,
+  ended: AbortSignal,
   { intervalMs = 1000, signal }: StatisticsOptions,
 ): AsyncGenerator<LiveStatistics, void, undefined> {
-  const end = signal === undefined ? closed : AbortSignal.any([closed, signal])
   for (;;) {
     if (signal?.aborted) throw abortedError('statistics()', signal)
     if (closed.aborted) return
     const next = await snapshot().catch(endedBy(closed))
     if (next === undefined) return
     yield next
-    await delay(intervalMs, undefined, { signal: end }).catch(() => undefined)
+    await pause(intervalMs, closed, ended, signal)
   }
 }
 

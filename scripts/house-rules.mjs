@@ -11,6 +11,7 @@ const UNSAFE_ROOM = 'native/afpacket/src/sys/'
 
 const read = (file) => readFileSync(join(root, file), 'utf8')
 const lines = (text) => text.split('\n').length - 1
+const withoutComments = (text) => text.replaceAll(/^\s*(\/\/|\/?\*).*$/gm, '')
 const withoutTests = (text) => text.split(/^#\[cfg\(test\)\]\nmod tests/m)[0]
 
 /** Files of the project: tracked, or new and not ignored. */
@@ -69,8 +70,21 @@ function differentVersions() {
   return different.map(([file, other]) => `package.json is ${version}, ${file} ${other}`)
 }
 
+/** Node.js 20 may collect what `any()` is made of, `timeout()` first; `lib/abort.ts` has what does not go. */
+function weakSignals() {
+  const sources = [
+    ...files('lib/*.ts'),
+    ...files('bin/*.js'),
+    ...files('examples/*.ts'),
+    ...files('demo/*.ts'),
+  ]
+  const weak = sources.filter((file) => /AbortSignal\.(any|timeout)\(/.test(withoutComments(read(file))))
+  return weak.map((file) => `${file} waits on AbortSignal.any() or timeout(): use lib/abort.ts`)
+}
+
 await main(() => {
   const rules = [
+    weakSignals,
     longFiles,
     thickBinding,
     strayUnsafe,

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { onAbort } from '../abort.js'
 import { abortedError, DirectorError } from '../errors.js'
 import { Lines } from './lines.js'
 import { faultError, PROTOCOL_VERSION, REQUEST_OCTETS_MAX } from './protocol.js'
@@ -38,19 +39,17 @@ export class ClientConnection {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(abortedError('ControlClient.connect()', signal))
       const socket = connect(path)
-      const onAbort = (): void => {
+      const release = onAbort(signal, () => {
         socket.destroy()
         if (signal) reject(abortedError('ControlClient.connect()', signal))
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      const settled = (): void => signal?.removeEventListener('abort', onAbort)
+      })
       const refused = (cause: Error): void => {
-        settled()
+        release()
         reject(unreachable(path, cause))
       }
       socket.once('error', refused)
       socket.once('connect', () => {
-        settled()
+        release()
         socket.off('error', refused)
         resolve(new ClientConnection(socket))
       })

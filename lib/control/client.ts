@@ -1,6 +1,8 @@
 import type { Command, ServiceKey } from '../command.js'
 import type { Configuration } from '../configuration.js'
 import type { ConnectionFilter, ConnectionRow } from '../connection.js'
+import { onAbort } from '../abort.js'
+import { Endable } from '../endable.js'
 import { abortedError, DirectorError, isDirectorError } from '../errors.js'
 import type { Explanation, Flow } from '../explanation.js'
 import { checked, object, text } from '../options/check.js'
@@ -76,7 +78,11 @@ export class ControlClient {
   }
 
   /** The entries of the connection table that pass a filter, asked for page by page. */
-  async *connections(filter: ConnectionFilter = {}): AsyncGenerator<ConnectionRow, void, undefined> {
+  connections(filter: ConnectionFilter = {}): AsyncGenerator<ConnectionRow, void, undefined> {
+    return new Endable(() => this.#rows(filter))
+  }
+
+  async *#rows(filter: ConnectionFilter): AsyncGenerator<ConnectionRow, void, undefined> {
     for (let cursor: number | null = 0; cursor !== null;) {
       const page: { rows: readonly ConnectionRow[]; cursor: number | null } = await this.#ask('connections', {
         filter,
@@ -102,24 +108,24 @@ export class ControlClient {
    *
    * @throws DirectorError `ERR_DIRECTOR_CONTROL_BUSY` when the loop was too slow, `ERR_DIRECTOR_ABORTED`
    */
-  async *events<K extends ControlEventName>(
+  events<K extends ControlEventName>(
     names: readonly K[],
     options: { readonly signal?: AbortSignal } = {},
   ): AsyncGenerator<ControlEvent<K>, void, undefined> {
     const inbox = new Inbox<ControlEvent<K>>(KEPT_MAX)
-    yield* this.#subscribe({ events: names }, inbox, options.signal, (name, data) => {
+    return this.#subscribe({ events: names }, inbox, options.signal, (name, data) => {
       const isLost = inbox.put({ name, data } as ControlEvent<K>)
       if (isLost) inbox.finish(tooSlow())
     })
   }
 
   /** Statistics at an interval (milliseconds, from 100), the first at once; a slow loop gets the latest. */
-  async *statistics(
+  statistics(
     options: { readonly intervalMs?: number; readonly signal?: AbortSignal } = {},
   ): AsyncGenerator<Statistics & Partial<LiveStatistics>, void, undefined> {
     const { intervalMs = 1000, signal } = options
     const inbox = new Inbox<Statistics & Partial<LiveStatistics>>(1)
-    yield* this.#subscribe({ statistics: { intervalMs } }, inbox, signal, (_, data) => {
+    return this.#subscribe({ statistics: { intervalMs } }, inbox, signal, (_, data) => {
       inbox.put(data as Statistics)
     })
   }
@@ -155,25 +161,32 @@ export class ControlClient {
     return (await this.#connection.ask(method, params)) as T
   }
 
-  async *#subscribe<T>(
+  #subscribe<T>(params: object, inbox: Inbox<T>, signal: AbortSignal | undefined, told: Told): Endable<T> {
+    return new Endable((ended) => this.#told(params, inbox, { ended, signal }, told))
+  }
+
+  async *#told<T>(
     params: object,
     inbox: Inbox<T>,
-    signal: AbortSignal | undefined,
+    { ended, signal }: { readonly ended: AbortSignal; readonly signal: AbortSignal | undefined },
     told: Told,
   ): AsyncGenerator<T, void, undefined> {
     if (signal?.aborted) throw abortedError('the subscription', signal)
-    const onAbort = (): void => inbox.finish(signal && abortedError('the subscription', signal))
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const releases = [
+      onAbort(signal, () => inbox.finish(signal && abortedError('the subscription', signal))),
+      onAbort(ended, () => inbox.finish()),
+    ]
     const settle = this.#connection.whenEnded((error) => inbox.finish(endOf(error)))
     const asked = this.#connection.ask('subscribe', params, told)
     const id = this.#connection.last
     try {
-      await asked.catch((error: DirectorError) => inbox.finish(endOf(error)))
+      asked.catch((error: DirectorError) => inbox.finish(endOf(error)))
       yield* inbox.take()
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      for (const release of releases) release()
       settle()
-      await this.#connection.forget(id).catch(ignoreEnd)
+      // A director that does not answer any more is not waited for.
+      this.#connection.forget(id).catch(ignoreEnd)
     }
   }
 }

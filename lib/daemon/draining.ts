@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { pause } from '../abort.js'
 import type { Command } from '../command.js'
 import type { ConfigurableDirector } from '../configurable.js'
 import type { Director } from '../director.js'
@@ -23,13 +23,14 @@ export function refuseNew(director: ConfigurableDirector): void {
 
 /** Waits until no connection is active, or a time is over; answers how many are left. */
 export async function drained(director: Director, deadlineMs: number, signal: AbortSignal): Promise<number> {
-  const end = AbortSignal.any([signal, AbortSignal.timeout(deadlineMs)])
+  const end = performance.now() + deadlineMs
   for (;;) {
     const { services } = await director.snapshot()
     const left = services
       .flatMap(({ servers }) => servers)
       .reduce((sum, server) => sum + server.activeConnections, 0)
-    if (left === 0 || end.aborted) return left
-    await delay(LOOK_MS, undefined, { signal: end }).catch(() => undefined)
+    const restMs = end - performance.now()
+    if (left === 0 || restMs <= 0 || signal.aborted) return left
+    await pause(Math.min(LOOK_MS, restMs), signal)
   }
 }

@@ -68,8 +68,8 @@ test('events are told while somebody asks for them', async (t) => {
     data: { service: webKey, server: '10.0.0.11:80' },
   }
   t.deepEqual((await first).value, expected)
-  await events.return()
-  t.is(server.statistics.subscriptions, 0)
+  t.deepEqual(await events.return(), { done: true, value: undefined })
+  await until(() => server.statistics.subscriptions === 0)
 })
 
 test('a director’s error is told and stays an uncaught one', async (t) => {

@@ -1,9 +1,12 @@
 // What a program does with a director in one namespace: a scenario each, named by the first
 // argument; its outcome is printed as JSON.
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
 import { Director, isDirectorError, type DirectorOptions } from 'l4-director'
+
+import { collected, collectingUntil } from '../unit/collector.ts'
 
 const [scenario = '', json = '{}'] = process.argv.slice(2)
 const options = JSON.parse(json) as DirectorOptions
@@ -60,6 +63,24 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
     const held = process.getActiveResourcesInfo().includes('Timeout')
     director.unref()
     return { held, stillHeld: process.getActiveResourcesInfo().includes('Timeout') }
+  },
+
+  /** A program that keeps nothing of its director but a listener; garbage is collected meanwhile. */
+  async forgotten() {
+    let tell: (down: { director: Director; name: string }) => void = () => undefined
+    const told = new Promise<{ director: Director; name: string }>((resolve) => {
+      tell = resolve
+    })
+    await Director.start(options).then((started) =>
+      started.once('interfaceDown', function follower(this: Director, event) {
+        tell({ director: this, name: event.interface })
+      }),
+    )
+    await collected(20)
+    execFileSync('ip', ['link', 'set', options.interfaces[0] ?? '', 'down'])
+    const { director, name } = await collectingUntil(told)
+    await director.close()
+    return { told: name }
   },
 
   /** Many directors one after the other leave no threads behind. */

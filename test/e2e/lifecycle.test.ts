@@ -38,6 +38,10 @@ test('a director holds the event loop until unref()', async (t) => {
   t.deepEqual(await play(t, 'unref'), { held: true, stillHeld: false })
 })
 
+test('a director that its program holds nothing of goes on and tells', async (t) => {
+  t.deepEqual(await play(t, 'forgotten'), { told: hostInterface })
+})
+
 test('directors leave no threads behind', async (t) => {
   t.deepEqual(await play(t, 'rounds'), { grown: 0 })
 })
