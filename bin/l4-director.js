@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { watchOutput } from './output.js'
 
 const root = new URL('../', import.meta.url)
 const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
@@ -85,11 +86,18 @@ function build() {
   return spawnSync(process.execPath, [script, '--force'], { stdio: 'inherit' }).status ?? 1
 }
 
+function printVersion() {
+  process.stdout.write(`${version}\n`)
+  return 0
+}
+
 /** What is part of the package's compiled sources. */
 const daemon = () => import(new URL('dist/daemon/main.js', root).href)
 
 async function main([command, ...args]) {
-  if (command === '--version') return process.stdout.write(`${version}\n`) && 0
+  // The daemon goes on without a reader of its log.
+  if (command !== 'run') watchOutput()
+  if (command === '--version') return printVersion()
   if (command === 'run') return (await daemon()).run(args)
   if (command === 'check') return (await daemon()).check(args)
   if (command === 'dump') return (await import(new URL('dist/daemon/dump.js', root).href)).dump(args)

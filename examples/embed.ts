@@ -14,7 +14,7 @@ web.addServer({ address: '10.0.0.12' })
 
 process.on('SIGUSR1', () => first.pause()) // its connections go on, new ones go elsewhere
 process.on('SIGUSR2', () => first.resume())
-process.on('SIGTERM', () => void director.close())
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => void director.close())
 for await (const { forwarded, connections } of director.statistics({ intervalMs: 5000 })) {
   console.log(`${forwarded} frames forwarded, ${connections} connections`)
 }

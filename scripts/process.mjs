@@ -1,6 +1,7 @@
 // Child processes of the scripts: run, and say readably what went wrong.
 import { spawn, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { watchOutput } from '../bin/output.js'
 
 /** The package's folder. */
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '')
@@ -43,6 +44,7 @@ export function tee(command, args, options = {}) {
 
 /** Runs a script's main function: a StepError becomes one line and status 1. */
 export async function main(body) {
+  watchOutput()
   try {
     process.exitCode = (await body()) ?? 0
   } catch (error) {

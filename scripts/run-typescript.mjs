@@ -11,7 +11,11 @@ await main(async () => {
   const program = join(root, file)
   if (!existsSync(program)) throw new StepError(`${file} does not exist`)
   setUp()
-  const child = spawn(process.execPath, ['--import=tsx', program, ...args], { stdio: 'inherit' })
+  const child = spawn(
+    process.execPath,
+    ['--import=tsx', `--import=${join(root, 'scripts/watch-output.mjs')}`, program, ...args],
+    { stdio: 'inherit' },
+  )
   // A terminal's interrupt reaches the program by itself; it decides what that means.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => child.kill('SIGTERM'))

@@ -3,6 +3,7 @@ import { isDirectorError } from '../errors.js'
 import { fileOf, readConfiguration } from './configuration-file.js'
 import type { ConfigurationSource } from './configuration-file.js'
 import { asDirectorError, Daemon } from './daemon.js'
+import { processLogOutput } from './log-output.js'
 import { Log } from './log.js'
 import { ServiceManager } from './service-manager.js'
 
@@ -56,7 +57,8 @@ export async function check(args: readonly string[]): Promise<number> {
 export async function run(args: readonly string[]): Promise<number> {
   const source = sourceOf(args)
   if (source === undefined) return 2
-  const log = new Log((line) => process.stdout.write(line))
+  const output = processLogOutput()
+  const log = new Log((line) => output.write(line))
   const manager = new ServiceManager(process.env, (why) =>
     log.tell('warn', 'service-manager', `the service manager was not told: ${why}`),
   )

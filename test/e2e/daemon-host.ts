@@ -55,6 +55,14 @@ export class DaemonHost {
     return daemon
   }
 
+  /** Starts a daemon whose log is read until it has started; its end is told as `ended`. */
+  runUnread(): LabProcess {
+    const script = `exec 4>&1
+      { "$@" 4>&-; printf '{"event":"ended","status":%d}\\n' $? >&4; } | sed -u '/"started"/q' >&4`
+    const daemon = [process.execPath, command, 'run', '--config', this.config]
+    return this.#namespace.start('daemon', ['sh', '-c', script, 'sh', ...daemon])
+  }
+
   #run(name: string, options: readonly string[], environment?: NodeJS.ProcessEnv): LabProcess {
     return this.#namespace.start(name, [process.execPath, command, 'run', ...options], environment)
   }

@@ -66,6 +66,23 @@ test('a second daemon is refused; after a crash it takes over socket and guard',
   t.is(await host.filters(), '')
 })
 
+test('a daemon whose log nobody reads goes on, and ends in order', async (t) => {
+  const host = await openHost(t)
+  host.write([service(80)])
+  const daemon = host.runUnread()
+  await daemon.message('started')
+  await using client = await host.client()
+  for (const port of [81, 82]) {
+    host.write([service(80), service(port)])
+    await client.call('reload')
+  }
+  t.is((await client.snapshot()).configuration.services.length, 2)
+  await client.call('shutdown')
+  t.like(await daemon.message('ended'), { status: 0 })
+  t.is(await host.filters(), '')
+  t.regex(daemon.complaints, /the log cannot be written: .*EPIPE/)
+})
+
 test('an idle daemon drains at once; its servers refuse what is new', async (t) => {
   const host = await openHost(t)
   host.write([service(80)], { drain: { deadlineSeconds: 60, refuseNew: true } })
