@@ -239,6 +239,11 @@ impl Assembler {
         }
     }
 
+    /// Whether a jump leads to `label` so far. The verifier refuses instructions that nothing leads to.
+    pub(crate) fn is_reached(&self, label: Label) -> bool {
+        self.jumps.iter().any(|(_, to)| *to == label)
+    }
+
     /// Adds instructions.
     pub(crate) fn push(&mut self, instructions: &[Instruction]) {
         self.instructions.extend_from_slice(instructions);

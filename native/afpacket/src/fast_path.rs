@@ -41,10 +41,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::bpf::Program;
 use crate::ebpf::Instruction;
 use crate::netlink::Netlink;
+use crate::socket::load_socket_filter;
 use crate::sys::bpf::{ProgramKind, SharedArray, load_program};
 #[cfg(test)]
 pub(crate) use condition::function;
-use program::Programs;
+pub(crate) use program::Programs;
 use protocols::Protocols;
 use table::{BUCKET_WORDS, Inserted, Table};
 
@@ -98,7 +99,7 @@ impl FastPath {
         let filter = load(ProgramKind::TrafficFilter, "traffic filter", &traffic)?;
         let path = Self { table, protocols, filter, capacity, closed: AtomicBool::new(false) };
         // Refused here rather than when the socket gets its filter.
-        path.socket_program(&Program::constant(0))?;
+        load_socket_filter(&Program::constant(0), Some(&path), None)?;
         Ok(path)
     }
 
@@ -198,16 +199,8 @@ impl FastPath {
         self.capacity
     }
 
-    /// A socket's program: nothing of what is forwarded, `others` for the rest.
-    pub(crate) fn socket_program(&self, others: &Program) -> Result<OwnedFd, FastPathError> {
-        let program = programs(&self.table, &self.protocols)
-            .socket_filter(others)
-            .map_err(|error| FastPathError::Untranslatable { why: format!("{:?}", error.0) })?;
-        load(
-            ProgramKind::SocketFilter,
-            "socket filter",
-            &program.ok_or_else(FastPathError::too_long)?,
-        )
+    pub(crate) fn programs(&self) -> Programs {
+        programs(&self.table, &self.protocols)
     }
 }
 
@@ -226,7 +219,7 @@ fn random() -> u64 {
     RandomState::new().hash_one(())
 }
 
-fn load(
+pub(crate) fn load(
     kind: ProgramKind,
     name: &'static str,
     instructions: &[Instruction],

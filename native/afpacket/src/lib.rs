@@ -76,6 +76,7 @@
 //! - A socket whose interface is deleted never works again, even if one of the same name appears.
 #![deny(unsafe_code)]
 
+pub mod admission;
 pub mod batch;
 pub mod bpf;
 pub mod capability;
@@ -98,6 +99,7 @@ pub mod transmit;
 pub mod vlan;
 pub mod vnet;
 
+pub use admission::{Admission, Admitted};
 pub use batch::{FrameKind, ReceivedBatch, ReceivedMeta};
 pub use claim::{Claim, ClaimError};
 pub use error::SyscallError;

@@ -1,11 +1,13 @@
 //! Receiving: a packet socket on one interface, with its ring.
 
+mod filter;
 mod options;
 
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use crate::admission::{Admission, Admitted};
 use crate::batch::ReceivedBatch;
 use crate::bpf::Program;
 use crate::classifier::{Classifier, Precision, SocketAudience};
@@ -16,6 +18,9 @@ use crate::sys::ring::{Geometry, Ring};
 use crate::sys::{self, socket::set_number};
 use options::geometry;
 
+pub(crate) use filter::load_socket_filter;
+#[cfg(test)]
+pub(crate) use filter::socket_filter;
 pub use options::{OpenError, SLOT_OCTETS_MAX, SocketOptions};
 
 /// `ETH_P_ALL`. Not `ETH_P_IP`: those sockets come behind the ingress guard and see nothing.
@@ -157,10 +162,26 @@ impl PacketSocket {
         audience: &SocketAudience,
         fast_path: &FastPath,
     ) -> Result<Precision, FastPathError> {
+        self.set_classifier_and_programs(classifier, audience, Some(fast_path), None)
+    }
+
+    /// As [`Self::set_classifier_and_fast_path`] where there is a fast path, and of the rest only the
+    /// frames that `admission` admits to this socket.
+    ///
+    /// # Errors
+    /// When even the coarsest program is refused; the one before it stays.
+    pub fn set_classifier_and_programs(
+        &mut self,
+        classifier: &Classifier,
+        audience: &SocketAudience,
+        fast_path: Option<&FastPath>,
+        admission: Option<(&Admission, Admitted)>,
+    ) -> Result<Precision, FastPathError> {
         let mut closest = Precision::Exact;
         loop {
             let candidate = classifier.socket_program_from(audience, closest);
-            let refused = match self.set_program_of(fast_path, &candidate.program) {
+            let loaded = load_socket_filter(&candidate.program, fast_path, admission);
+            let refused = match loaded.and_then(|program| self.set_program(&program)) {
                 Ok(()) => return Ok(candidate.precision),
                 Err(error) => error,
             };
@@ -172,12 +193,17 @@ impl PacketSocket {
         }
     }
 
-    fn set_program_of(&self, fast_path: &FastPath, program: &Program) -> Result<(), FastPathError> {
-        let program = fast_path.socket_program(program)?;
+    fn set_program(&self, program: &OwnedFd) -> Result<(), FastPathError> {
         let number = program.as_raw_fd().cast_unsigned();
         set_number(self.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_BPF, number)
             .named("setsockopt(SO_ATTACH_BPF)")?;
         Ok(())
+    }
+
+    /// Whether frames wait in at least half of the ring.
+    #[must_use]
+    pub fn is_half_full(&self) -> bool {
+        self.ring.is_half_full()
     }
 
     /// Number of the fanout group, for other sockets to join; `None` outside any.

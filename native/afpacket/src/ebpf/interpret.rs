@@ -14,6 +14,9 @@ const VALUES: u64 = 0x3000_0000;
 const VALUE_APART: u64 = 0x1000;
 const MAP: u64 = 0x4000_0000;
 const PROTOCOLS: u64 = 0x5000_0000;
+const ADMISSION: u64 = 0x6000_0000;
+/// Descriptor of the memory at [`ADMISSION`]; any other is that of the protocols.
+pub(crate) const ADMISSION_DESCRIPTOR: i32 = 5;
 /// `TC_ACT_REDIRECT`
 const REDIRECTED: u64 = 7;
 
@@ -28,6 +31,7 @@ pub(crate) struct Input<'m> {
     /// Words of an element of the map.
     pub(crate) element: usize,
     pub(crate) protocols: [u64; 2],
+    pub(crate) admission: &'m [AtomicU64],
 }
 
 /// What became of a frame.
@@ -100,6 +104,7 @@ impl Machine<'_> {
                             u64::from(high.cast_unsigned()) << 32 | u64::from(low.cast_unsigned())
                         }
                         1 => MAP,
+                        2 if one.constant == ADMISSION_DESCRIPTOR => ADMISSION,
                         2 => PROTOCOLS,
                         other => panic!("address {other} is not known to the test machine"),
                     });
@@ -236,7 +241,12 @@ impl Machine<'_> {
                 let octets = self.word(address).load(Ordering::Relaxed).to_ne_bytes();
                 within(&octets, address, code)
             }
-            PROTOCOLS.. => {
+            ADMISSION.. => {
+                let word = usize::try_from((address - ADMISSION) / 8).expect("offset");
+                let octets = self.input.admission[word].load(Ordering::Relaxed).to_ne_bytes();
+                within(&octets, address, code)
+            }
+            PROTOCOLS..ADMISSION => {
                 let word = usize::try_from((address - PROTOCOLS) / 8).expect("offset");
                 within(&self.input.protocols[word].to_ne_bytes(), address, code)
             }
@@ -255,6 +265,10 @@ impl Machine<'_> {
         match offset {
             0 => u32::try_from(self.input.octets.len()).expect("length"),
             4 => self.input.packet_type,
+            16 => match *self.input.octets.get(12..14).expect("an Ethernet header") {
+                [a, b] => u16::from_ne_bytes([a, b]).into(),
+                _ => unreachable!("two octets"),
+            },
             20 => self.input.vlan.into(),
             176 => self.input.segment_size,
             other => panic!("field {other} is not known to the test machine"),
@@ -273,7 +287,14 @@ impl Machine<'_> {
         let address = self.address(to(one), one);
         assert_eq!(address % 8, 0, "a word is written aligned");
         if one.constant == 0 {
-            self.word(address).fetch_add(self.get(from(one)), Ordering::Relaxed);
+            let word = match address {
+                ADMISSION.. => {
+                    let word = usize::try_from((address - ADMISSION) / 8).expect("offset");
+                    &self.input.admission[word]
+                }
+                _ => self.word(address),
+            };
+            word.fetch_add(self.get(from(one)), Ordering::Relaxed);
         }
     }
 

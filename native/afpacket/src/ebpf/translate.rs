@@ -4,7 +4,7 @@
 //! frame's end ends the program with 0: the instructions for reading a frame are the same in both
 //! machines and bring that with them.
 
-use super::{Assembler, Instruction, Register, Size, alu, when};
+use super::{Assembler, Instruction, Label, Register, Size, alu, when};
 use crate::bpf::{self, Program, code};
 use Register::{R0, R6, R7, R8, R10};
 
@@ -21,10 +21,12 @@ pub(crate) const PACKET_TYPE: i16 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Untranslatable(pub(crate) bpf::Instruction);
 
-/// Adds `program`, with the frame in R6, to what `assembler` has.
+/// Adds `program`, with the frame in R6, to what `assembler` has. Where it answers with anything but 0 it
+/// goes on at `accepted`, the answer in R0.
 pub(crate) fn translate(
     program: &Program,
     assembler: &mut Assembler,
+    accepted: Label,
 ) -> Result<(), Untranslatable> {
     let classic = program.instructions();
     let labels: Vec<_> = classic.iter().map(|_| assembler.label()).collect();
@@ -53,10 +55,24 @@ pub(crate) fn translate(
                 let miss = target(one.jump_false.into()).ok_or(Untranslatable(*one))?;
                 branch(assembler, one, hit, miss);
             }
+            code::RETURN | code::RETURN_A => answer(assembler, one, accepted),
             _ => assembler.push(&straight(one).ok_or(Untranslatable(*one))?),
         }
     }
     Ok(())
+}
+
+/// The end of the program.
+fn answer(assembler: &mut Assembler, one: &bpf::Instruction, accepted: Label) {
+    if one.code == code::RETURN {
+        assembler.push(&[Instruction::set(R0, one.operand.cast_signed())]);
+    }
+    match (one.code, one.operand) {
+        (code::RETURN, 0) => {}
+        (code::RETURN, _) => return assembler.jump(accepted),
+        _ => assembler.jump_if(when::NOT_EQUAL, R0, 0, accepted),
+    }
+    assembler.push(&[Instruction::exit()]);
 }
 
 /// Which instructions something leads to; the verifier refuses a program with others.
@@ -87,12 +103,7 @@ fn reached(classic: &[bpf::Instruction]) -> Vec<bool> {
 }
 
 /// A conditional jump has one target in eBPF: the other has to be what follows.
-fn branch(
-    assembler: &mut Assembler,
-    one: &bpf::Instruction,
-    hit: super::Label,
-    miss: super::Label,
-) {
+fn branch(assembler: &mut Assembler, one: &bpf::Instruction, hit: Label, miss: Label) {
     let right = one.operand.cast_signed();
     let (condition, opposite) = match one.code {
         code::JUMP_EQUAL => (when::EQUAL, Some(when::NOT_EQUAL)),
@@ -140,8 +151,6 @@ fn straight(one: &bpf::Instruction) -> Option<Vec<Instruction>> {
         }
         code::TO_X => vec![Instruction::copy(X, A)],
         code::FROM_X => vec![Instruction::copy(A, X)],
-        code::RETURN => vec![Instruction::set(R0, k), Instruction::exit()],
-        code::RETURN_A => vec![Instruction::exit()],
         _ => return None,
     })
 }
@@ -172,8 +181,11 @@ pub(crate) fn in_both_machines(
 
     let expected = run(program.instructions(), input);
     let mut assembler = Assembler::default();
+    let accepted = assembler.label();
     assembler.push(&[Instruction::copy(R6, Register::R1)]);
-    translate(program, &mut assembler).expect("known instructions");
+    translate(program, &mut assembler, accepted).expect("known instructions");
+    assembler.place(accepted);
+    assembler.push(&[Instruction::exit()]);
     let translated = assembler.finish().expect("short jumps");
     let octets = input.octets.to_vec();
     let frame = interpret::Input { octets, packet_type: input.packet_type, ..Default::default() };
@@ -264,11 +276,15 @@ mod tests {
         let unknown = bpf::Instruction::new(0x80, 0);
         let program =
             Program::from_instructions(vec![unknown, bpf::Instruction::new(code::RETURN, 0)]);
-        let refused = translate(&program, &mut Assembler::default());
-        assert_eq!(refused, Err(Untranslatable(unknown)));
+        let refused = |program| {
+            let mut assembler = Assembler::default();
+            let accepted = assembler.label();
+            translate(program, &mut assembler, accepted)
+        };
+        assert_eq!(refused(&program), Err(Untranslatable(unknown)));
         let cell = bpf::Instruction::new(code::STORE, 16);
         let program =
             Program::from_instructions(vec![cell, bpf::Instruction::new(code::RETURN, 0)]);
-        assert_eq!(translate(&program, &mut Assembler::default()), Err(Untranslatable(cell)));
+        assert_eq!(refused(&program), Err(Untranslatable(cell)));
     }
 }

@@ -106,7 +106,7 @@ impl FastPathError {
     }
 
     /// A program whose jumps do not fit.
-    pub(super) fn too_long() -> Self {
+    pub(crate) fn too_long() -> Self {
         Self::Untranslatable { why: "a jump reaches too far".to_owned() }
     }
 }

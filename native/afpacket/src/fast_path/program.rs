@@ -3,8 +3,6 @@
 use super::condition::{ETHERNET, FIN, FRAME, IPV6_LEN, KEY, PACKET, condition, function, still};
 use super::flow::{FAMILY_IPV4, key, way};
 use super::table::{HASH_KEYS, slot};
-use crate::bpf::Program;
-use crate::ebpf::translate::{Untranslatable, translate};
 use crate::ebpf::{Assembler, Instruction, Label, Register, Size, alu, when};
 use Register::{R0, R1, R2, R3, R4, R5, R6, R8, R10};
 
@@ -44,19 +42,14 @@ impl Programs {
         assembler.finish()
     }
 
-    /// The filter of a socket: nothing of what meets the condition, `others` for the rest.
-    pub(crate) fn socket_filter(
-        &self,
-        others: &Program,
-    ) -> Result<Option<Vec<Instruction>>, Untranslatable> {
-        let mut assembler = Assembler::default();
+    /// With the frame in R1: goes on at `forwarded` if the kernel forwards it, at what follows if not; then
+    /// the frame is in R6.
+    pub(crate) fn leave_out(&self, assembler: &mut Assembler, forwarded: Label) {
         let miss = assembler.label();
-        condition(self, &mut assembler, miss);
-        still(&mut assembler, miss);
-        assembler.push(&[Instruction::set(R0, 0), Instruction::exit()]);
+        condition(self, assembler, miss);
+        still(assembler, miss);
+        assembler.jump(forwarded);
         assembler.place(miss);
-        translate(others, &mut assembler)?;
-        Ok(assembler.finish())
     }
 }
 

@@ -8,6 +8,7 @@ use super::table::{BUCKET_WORDS, Inserted, Table};
 use crate::bpf::Program;
 use crate::ebpf::Instruction;
 use crate::ebpf::interpret::{Input, Outcome, run, run_and_change};
+use crate::socket::socket_filter;
 
 const REDIRECT: u32 = 7;
 const GO_ON: u32 = u32::MAX;
@@ -37,7 +38,8 @@ impl Both {
         let table = Table::new(memory, std::array::from_fn(|at| odd(at as u64 + 3)));
         let (hash, mask) = (*table.hash(), table.mask());
         let programs = Programs { table: 3, protocols: 4, hash, mask };
-        let socket = programs.socket_filter(&Program::constant(WHOLE)).expect("known");
+        let socket =
+            socket_filter(&Program::constant(WHOLE), Some(&programs), None).expect("known");
         let both = Self {
             traffic: programs.traffic_filter().expect("short jumps"),
             socket: socket.expect("short jumps"),

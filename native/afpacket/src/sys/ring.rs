@@ -101,6 +101,11 @@ impl Ring {
         Ok(Self { base, length, slot, block, slots_per_block, slots, head: 0 })
     }
 
+    /// Whether the slot in the middle is filled: the kernel fills them in order.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.is_ours(self.wrap(self.head + self.slots / 2))
+    }
+
     /// The run of at most `limit` filled slots at the head.
     pub(crate) fn ready(&mut self, limit: usize) -> Ready<'_> {
         let limit = limit.min(self.slots);

@@ -67,6 +67,9 @@ impl Flags {
     /// A template that is found by data of a packet, and in no hash chain.
     pub(super) const KEYED: Self = Self(1 << 10);
 
+    /// Its time is over, but the fast path may have carried something meanwhile: it is being asked.
+    pub(super) const LAPSED: Self = Self(1 << 11);
+
     /// What is compared on lookup: a disabled template equals no key.
     const IDENTITY: Self = Self(Self::IPV6.0 | Self::TEMPLATE.0 | Self::DISABLED.0);
 
@@ -100,6 +103,9 @@ impl Flags {
         self.0 & other.0 != 0
     }
 }
+
+/// Packets of its client that confirm a connection.
+const CONFIRMING_PACKETS: u32 = 2;
 
 /// A connection, or a persistence template ("these clients belong to that server").
 #[derive(Clone, Debug)]
@@ -329,16 +335,25 @@ impl Entry {
         }
     }
 
-    /// A template does not go while it controls connections; anything else goes when its time has
-    /// come, whether or not its timer has fired.
+    /// A template does not go while it controls connections, a connection on the fast path not before
+    /// that was asked; anything else goes when its time has come, whether or not its timer has fired.
     pub(super) const fn is_alive(&self, tick: Tick) -> bool {
-        self.expires.is_after(tick) || self.controlled() > 0
+        self.expires.is_after(tick) || self.controlled() > 0 || self.is_fast()
     }
 
-    pub(super) fn count_packets(&mut self, packets: u32) {
+    /// Whether its client has sent more than the packet that opened it: a forged source does not.
+    #[must_use]
+    pub const fn is_confirmed(&self) -> bool {
+        self.count >= CONFIRMING_PACKETS && self.flags.has(Flags::OCCUPIED) && !self.is_template()
+    }
+
+    /// Returns whether it is confirmed from now on.
+    pub(super) fn count_packets(&mut self, packets: u32) -> bool {
+        let before = self.is_confirmed();
         if !self.is_template() {
             self.count = self.count.saturating_add(packets);
         }
+        !before && self.is_confirmed()
     }
 
     pub(super) fn count_up(&mut self) {

@@ -1,12 +1,15 @@
 //! The end of connection entries.
 
-use super::entry::ConnectionId;
+use super::entry::{ConnectionId, Flags};
 use super::key::ConnectionKey;
 use super::table::ConnectionTable;
 use super::tick::Tick;
 use super::timeouts::CONTROLLING_SECONDS;
 use crate::hop::ServerId;
 use crate::time::Instant;
+
+/// How long a connection waits for the fast path's answer.
+const LAPSE_SECONDS: u32 = 1;
 
 /// An entry that is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,7 @@ impl ConnectionTable {
                 return true;
             };
             self.wheel.remove(&mut self.entries, id);
-            if self.is_over(id, tick) {
+            if self.is_over(id, tick) && !self.lapses(id, tick) {
                 on_expired(&self.end(id));
             } else {
                 self.wheel.place(&mut self.entries, id);
@@ -119,6 +122,25 @@ impl ConnectionTable {
             return false;
         }
         true
+    }
+
+    /// Whether an entry whose time is over waits for what the fast path has carried of it: once, for
+    /// [`LAPSE_SECONDS`] at most.
+    fn lapses(&mut self, id: ConnectionId, now: Tick) -> bool {
+        let entry = &mut self.entries[id.position()];
+        if !entry.is_fast() || entry.flags.has(Flags::LAPSED) {
+            return false;
+        }
+        entry.flags = entry.flags.with(Flags::LAPSED);
+        entry.expires = now.plus_seconds(LAPSE_SECONDS);
+        self.lapsed.push_back(id);
+        true
+    }
+
+    /// A connection whose time is over while the fast path has it: when that is asked what it has
+    /// carried, and has the connection no longer ([`ConnectionTable::leave_fast_path`]), it ends or goes on.
+    pub fn poll_lapsed(&mut self) -> Option<ConnectionKey> {
+        self.lapsed.pop_front().map(|id| self.key(id))
     }
 
     fn end(&mut self, id: ConnectionId) -> Expired {

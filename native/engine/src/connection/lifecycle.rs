@@ -80,11 +80,9 @@ impl ConnectionTable {
         entry.state = step.state;
         entry.timeout_seconds = step.timeout_seconds;
         entry.expires = expires.plus_seconds(step.timeout_seconds);
-        entry.flags = if step.active {
-            entry.flags.without(Flags::INACTIVE)
-        } else {
-            entry.flags.with(Flags::INACTIVE)
-        };
+        let flags = entry.flags.without(Flags::LAPSED);
+        entry.flags =
+            if step.active { flags.without(Flags::INACTIVE) } else { flags.with(Flags::INACTIVE) };
         let controller = entry.controller.filter(|_| step.assures);
         self.wheel.adjust(&mut self.entries, id);
         if let Some(template) = controller {
@@ -106,15 +104,44 @@ impl ConnectionTable {
         self.wheel.adjust(&mut self.entries, id);
     }
 
-    /// Counts a packet from the client; `segments` above 1 for one that stands for several.
-    pub fn count_packets(&mut self, id: ConnectionId, segments: u32) {
-        self.entries[id.position()].count_packets(segments);
+    /// Counts a packet from the client; `segments` above 1 for one that stands for several. Returns
+    /// whether the connection is confirmed ([`Entry::is_confirmed`]) from now on.
+    pub fn count_packets(&mut self, id: ConnectionId, segments: u32) -> bool {
+        self.entries[id.position()].count_packets(segments)
     }
 
-    /// Notes whether the frames of a connection take the fast path.
-    pub fn set_fast(&mut self, id: ConnectionId, fast: bool) {
+    /// Shows the confirmed connections among at most `budget` entries from position `cursor` on (0 at
+    /// first). Returns where to go on; none when the table is through.
+    pub fn confirmed(
+        &self,
+        cursor: u32,
+        budget: u32,
+        mut show: impl FnMut(&ConnectionKey),
+    ) -> Option<u32> {
+        let size = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let end = cursor.saturating_add(budget).min(size);
+        let ids = (cursor..end).filter_map(ConnectionId::from_index);
+        ids.filter(|id| self.entry(*id).is_confirmed()).for_each(|id| show(&self.key(id)));
+        (end < size).then_some(end)
+    }
+
+    /// Notes that the frames of a connection take the fast path.
+    pub fn enter_fast_path(&mut self, id: ConnectionId) {
         let flags = &mut self.entries[id.position()].flags;
-        *flags = if fast { flags.with(Flags::FAST) } else { flags.without(Flags::FAST) };
+        *flags = flags.with(Flags::FAST);
+    }
+
+    /// Notes that the frames of a connection take the fast path no longer, and that what they did there
+    /// is known. Returns whether the connection goes on: its time may be over.
+    pub fn leave_fast_path(&mut self, id: ConnectionId, now: Instant) -> bool {
+        let tick = self.clock.at(now);
+        let entry = &mut self.entries[id.position()];
+        let lapsed = entry.flags.has(Flags::LAPSED);
+        entry.flags = entry.flags.without(Flags::FAST).without(Flags::LAPSED);
+        if lapsed {
+            self.expire_now(id, now);
+        }
+        self.entry(id).is_alive(tick)
     }
 
     /// Ends an entry: it is not found any more, and reported by the next

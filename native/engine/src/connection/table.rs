@@ -1,5 +1,6 @@
 //! The connection table: all entries in one preallocated arena, found by a keyed hash.
 
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
@@ -61,6 +62,8 @@ pub struct ConnectionTable {
     pub(super) keyed: KeyedTemplates,
     pub(super) reverse: ReverseIndex,
     pub(super) wheel: Wheel,
+    /// Connections whose time is over while the fast path has them.
+    pub(super) lapsed: VecDeque<ConnectionId>,
     pub(super) clock: TickClock,
 }
 
@@ -84,6 +87,7 @@ impl ConnectionTable {
             keyed: KeyedTemplates::default(),
             reverse: ReverseIndex::new(capacity),
             wheel: Wheel::new(),
+            lapsed: VecDeque::new(),
             clock: TickClock::default(),
         }
     }

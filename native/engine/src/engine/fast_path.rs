@@ -52,6 +52,8 @@ pub struct FastFlow {
     pub server: ServerId,
     /// The interface they come in by.
     pub interface: InterfaceId,
+    /// Whether it has just been opened: nobody knows yet whether its client goes on.
+    pub opening: bool,
     /// Whether the fast path forwards TCP segments with FIN, too. Not where the scheduler has to know
     /// at once how many connections are active.
     pub ends: bool,
@@ -106,15 +108,11 @@ pub(super) struct FastPath {
     unknown: u64,
 }
 
-/// What part of the fast path new connections may have, of which many end before they are a burden: the
-/// rest is for those that are.
-const ROOM_FOR_NEW: u32 = 2;
-
 impl FastPath {
     fn new(limit: u32) -> Self {
         Self {
             candidates: vec![Candidate::default(); CANDIDATES].into_boxed_slice(),
-            changes: VecDeque::with_capacity(limit as usize * 2),
+            changes: VecDeque::with_capacity(limit as usize * 3),
             limit,
             strained_until: Instant::ZERO,
             relief: 0,
@@ -167,6 +165,11 @@ impl FastPath {
             self.left();
             self.changes.push_back(FastPathChange::Return(expired.key));
         }
+    }
+
+    /// The time of a connection is over: has the fast path carried something of it meanwhile?
+    pub(super) fn lapsed(&mut self, key: ConnectionKey) {
+        self.changes.push_back(FastPathChange::Return(key));
     }
 
     /// Notes what was carried; `known` says whether the connection was there still.
@@ -253,10 +256,12 @@ impl FastPath {
         }
         let interface = packet.meta.interface;
         let ends = !carried.service.placement.compares_active();
-        let flow = FastFlow { key: carried.key, server: carried.server.id, interface, ends };
+        let opening = carried.stage == Stage::Opening;
+        let flow =
+            FastFlow { key: carried.key, server: carried.server.id, interface, opening, ends };
         let held = u32::from(carried.fast);
         let offered = match carried.stage {
-            Stage::Opening => ends && is_opening(&packet.ip.upper) && self.offer_new(flow),
+            Stage::Opening => ends && is_opening(&packet.ip.upper) && self.offer(flow, 0),
             Stage::Settled => {
                 let relieves = self.relief_left > 0 && now < self.strained_until;
                 let wanted = match carried.key.protocol {
@@ -274,13 +279,6 @@ impl FastPath {
             self.flows = self.flows.saturating_sub(held);
         }
         offered
-    }
-
-    /// Offers a connection that has just been opened.
-    fn offer_new(&mut self, flow: FastFlow) -> bool {
-        let room = (self.limit / ROOM_FOR_NEW) as usize;
-        let has_room = self.flows as usize + self.changes.len() < room;
-        has_room && self.offer(flow, 0)
     }
 }
 
@@ -345,7 +343,7 @@ impl Engine {
             return false;
         }
         self.fast_path.flows += 1;
-        self.connections.set_fast(id, true);
+        self.connections.enter_fast_path(id);
         true
     }
 
@@ -364,7 +362,7 @@ impl Engine {
         if let Some(id) = self.connections.lookup(key, now)
             && self.connections.entry(id).is_fast()
         {
-            self.connections.set_fast(id, false);
+            self.connections.leave_fast_path(id, now);
             self.fast_path.left();
         }
     }
@@ -382,6 +380,7 @@ impl Engine {
             books: &mut self.books,
             events: &mut self.events,
             fast_path: &mut self.fast_path,
+            admission: &mut self.admission,
             now,
         };
         ledger.account(&flow.key, flow.server, counts)

@@ -6,6 +6,7 @@ use wire::ethernet::MacAddress;
 use crate::command::{ForwardingMethod, Protocol};
 use crate::configuration::{Configuration, MarkSubject, Server, Service};
 use crate::connection::{ConnectionId, ConnectionKey, ConnectionTable, Timeouts};
+use crate::engine::admission::Admission;
 use crate::engine::books::Books;
 use crate::engine::defence::Defence;
 use crate::engine::fast_path::FastPath;
@@ -29,6 +30,7 @@ pub(super) struct Judge<'a, H> {
     pub(super) books: &'a mut Books,
     pub(super) events: &'a mut EventQueue,
     pub(super) fast_path: &'a mut FastPath,
+    pub(super) admission: &'a mut Admission,
     pub(super) placed_without_entry: &'a mut u64,
     pub(super) defence: &'a mut Defence,
     pub(super) hops: &'a H,

@@ -24,8 +24,10 @@ pub(super) enum Known {
 impl<H: Hops> Judge<'_, H> {
     /// What becomes of a packet of connection `id`.
     pub(super) fn known(&mut self, packet: &mut Packet<'_>, id: ConnectionId) -> Known {
-        if self.connections.entry(id).is_fast() && is_turning_point(&packet.ip.upper) {
-            self.recall(id);
+        self.admission.count_known();
+        let fast = self.connections.entry(id).is_fast();
+        if fast && is_turning_point(&packet.ip.upper) && !self.recall(id) {
+            return self.end(id);
         }
         if opening::asks_for_new(&packet.ip.upper) {
             if self.gives_way(id) {
@@ -71,12 +73,12 @@ impl<H: Hops> Judge<'_, H> {
         let (key, stage, fast) = (self.connections.key(id), Stage::of(entry), entry.is_fast());
         let carried = Carried { id, key, stage, service, server, fast };
         if self.fast_path.consider(packet, &carried, self.now) {
-            self.connections.set_fast(id, false);
+            self.connections.leave_fast_path(id, self.now);
         }
     }
 
-    /// Takes a connection back from the fast path, with all that it carried.
-    fn recall(&mut self, id: ConnectionId) {
+    /// Takes a connection back from the fast path, with all that it carried. Returns whether it goes on.
+    fn recall(&mut self, id: ConnectionId) -> bool {
         let key = self.connections.key(id);
         if let Some(counts) = self.hops.recall(&key) {
             let server = self.connections.entry(id).server();
@@ -87,12 +89,13 @@ impl<H: Hops> Judge<'_, H> {
                 books: self.books,
                 events: self.events,
                 fast_path: self.fast_path,
+                admission: self.admission,
                 now: self.now,
             };
             ledger.account(&key, server, &counts);
         }
-        self.connections.set_fast(id, false);
         self.fast_path.left();
+        self.connections.leave_fast_path(id, self.now)
     }
 
     /// Whether a connection makes room for a new one with the same key (IPVS §4.2 step 5): its
@@ -111,8 +114,8 @@ impl<H: Hops> Judge<'_, H> {
     pub(super) fn advance(&mut self, packet: &Packet<'_>, id: ConnectionId, direction: Direction) {
         let Some(event) = event_of(&packet.ip.upper) else { return };
         let activity = self.connections.transition(id, event, direction, self.timeouts, self.now);
-        if direction != Direction::Output {
-            self.connections.count_packets(id, 1);
+        if direction != Direction::Output && self.connections.count_packets(id, 1) {
+            self.admission.confirmed(&self.connections.key(id));
         }
         let server = self.connections.entry(id).server();
         load::changed(self.configuration, self.events, server, activity);

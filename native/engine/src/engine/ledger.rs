@@ -5,6 +5,7 @@ use crate::connection::{
     ConnectionEvent, ConnectionId, ConnectionKey, ConnectionTable, Direction, TcpEvent, Timeouts,
     UDP,
 };
+use crate::engine::admission::Admission;
 use crate::engine::books::Books;
 use crate::engine::fast_path::{FastCounts, FastPath, Stage};
 use crate::engine::load;
@@ -20,6 +21,7 @@ pub(super) struct Ledger<'a> {
     pub(super) books: &'a mut Books,
     pub(super) events: &'a mut EventQueue,
     pub(super) fast_path: &'a mut FastPath,
+    pub(super) admission: &'a mut Admission,
     pub(super) now: Instant,
 }
 
@@ -45,7 +47,9 @@ impl Ledger<'_> {
         self.fast_path.count(counts, known.is_some());
         let Some(id) = known else { return false };
         let packets = u32::try_from(counts.packets).unwrap_or(u32::MAX);
-        self.connections.count_packets(id, packets);
+        if self.connections.count_packets(id, packets) {
+            self.admission.confirmed(key);
+        }
         // Once the engine has it back, packets that came later have changed its state.
         if self.connections.entry(id).is_fast() {
             self.advance(id, counts);

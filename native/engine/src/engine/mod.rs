@@ -1,5 +1,6 @@
 //! The engine: connection table, books and the packet path over one configuration.
 
+mod admission;
 mod books;
 mod defence;
 mod estimation;
@@ -31,6 +32,7 @@ use crate::command::ServiceKey;
 use crate::configuration::{Configuration, Families};
 use crate::connection::{ConnectionKey, ConnectionTable, Timeouts};
 use crate::counters::VerdictCounters;
+use crate::engine::admission::Admission;
 use crate::engine::books::Books;
 use crate::engine::defence::Defence;
 use crate::engine::estimation::Estimation;
@@ -89,6 +91,7 @@ pub struct Engine {
     placed_without_entry: u64,
     answering: Answering,
     fast_path: FastPath,
+    admission: Admission,
     /// The address families of the services; packets of others are nobody's.
     families: Families,
     /// Where the search for connections of removed servers goes on (`expire_nodest_conn`).
@@ -118,6 +121,7 @@ impl Engine {
             placed_without_entry: 0,
             answering: Answering::default(),
             fast_path: FastPath::default(),
+            admission: Admission::default(),
             families: Families::default(),
             purge: None,
         }
@@ -244,6 +248,7 @@ impl Engine {
             books: &mut self.books,
             events: &mut self.events,
             fast_path: &mut self.fast_path,
+            admission: &mut self.admission,
             placed_without_entry: &mut self.placed_without_entry,
             defence: &mut self.defence,
             hops,
@@ -284,6 +289,9 @@ impl Engine {
             fast_path.ended(expired);
             load::ended(configuration, events, expired);
         });
+        while let Some(key) = connections.poll_lapsed() {
+            fast_path.lapsed(key);
+        }
         let purged = self.purge_removed();
         let defended = self.defend(now);
         let estimated = self.estimate(now);

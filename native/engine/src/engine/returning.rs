@@ -31,6 +31,7 @@ impl<H: Hops> Judge<'_, H> {
     /// Sends a packet of connection `id`, a reply or an ICMP error from the server's side, back to
     /// the client. Other than on the way in, the removal of the server ends nothing (IPVS).
     pub(super) fn give_back(&mut self, packet: &mut Packet<'_>, id: ConnectionId) -> Verdict {
+        self.admission.count_known();
         if let Err(reason) = packet.settle_offload() {
             return Verdict::Drop(reason);
         }

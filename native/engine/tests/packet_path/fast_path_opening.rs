@@ -69,12 +69,17 @@ impl Fast {
                         self.lab.carried.borrow_mut().insert(flow.key, FastCounts::default());
                     }
                 }
-                FastPathChange::Return(key) => {
-                    self.lab.carried.borrow_mut().remove(&key);
-                    self.flows.retain(|flow| flow.key != key);
-                }
+                FastPathChange::Return(key) => self.give_back(&key),
             }
         }
+    }
+
+    fn give_back(&mut self, key: &ConnectionKey) {
+        let Some(counts) = self.lab.carried.borrow_mut().remove(key) else { return };
+        let place = self.flows.iter().position(|flow| flow.key == *key).unwrap();
+        let flow = self.flows.remove(place);
+        self.lab.engine.account(&flow, &counts, self.lab.now);
+        self.lab.engine.drop_fast(key, self.lab.now);
     }
 
     /// Tells the engine of all that was carried.
@@ -97,6 +102,8 @@ impl Fast {
         self.read();
         self.lab.wait_ms(milliseconds);
         self.follow();
+        // What ended is taken off.
+        self.lab.wait_ms(0);
     }
 }
 
@@ -255,20 +262,21 @@ fn but_for_its_syn_a_connection_goes_by_the_fast_path() {
     assert_eq!(compare(&least_connections(), 4, &steps, |_, _| {}), 0);
 }
 
+/// The caller has to know: many of the new are never heard of again.
 #[test]
-fn new_connections_leave_half_of_the_room_to_lively_ones() {
+fn new_connections_are_told_from_lively_ones() {
     let mut fast = Fast::new(&hashed(), 8);
-    for port in 20_000..20_020 {
+    for port in 20_000..20_010 {
         fast.send(port, SYN);
-        fast.send(port, ACK);
-    }
-    assert_eq!(fast.flows.len(), 4);
-    for port in 20_010..20_020 {
-        for _ in 0..8 {
-            fast.send(port, ACK);
-        }
     }
     assert_eq!(fast.flows.len(), 8);
+    assert!(fast.flows.iter().all(|flow| flow.opening));
+    fast.give_back(&connection(20_001));
+    for _ in 0..9 {
+        fast.send(20_001, ACK);
+    }
+    let lively = fast.flows.iter().find(|flow| flow.key == connection(20_001));
+    assert!(!lively.unwrap().opening);
 }
 
 #[test]
@@ -298,10 +306,56 @@ fn connections_that_expire_on_it_are_returned() {
     }
     assert_eq!(fast.lab.engine.statistics().fast_path.connections, 3);
     fast.lab.wait_ms(61_000);
+    assert_eq!(rows(&fast.lab).len(), 3, "perhaps something was carried");
     let changes: Vec<_> = std::iter::from_fn(|| fast.lab.engine.poll_fast_path()).collect();
     assert_eq!(changes.len(), 3);
     for port in 20_000..20_003 {
         assert!(changes.contains(&FastPathChange::Return(connection(port))), "{port}");
+        fast.give_back(&connection(port));
     }
-    assert_eq!(fast.lab.engine.statistics().fast_path.connections, 0);
+    assert_eq!((fast.lab.engine.statistics().fast_path.connections, rows(&fast.lab).len()), (0, 0));
+    fast.lab.wait_ms(0);
+    assert_eq!(active(&fast.lab), [(0, 0); 3]);
+}
+
+/// The process stood still: the time of the connection is over before anybody asked what it carried.
+#[test]
+fn what_was_carried_in_the_meantime_keeps_a_connection() {
+    let mut fast = Fast::new(&hashed(), 8);
+    fast.send(20_000, SYN);
+    fast.send(20_001, SYN);
+    fast.send(20_000, ACK);
+    fast.lab.wait_ms(61_000);
+    fast.follow();
+    fast.lab.wait_ms(0);
+    let rows = rows(&fast.lab);
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].client.port(), rows[0].state), (20_000, "ESTABLISHED"));
+    assert_eq!((rows[0].in_packets.0, rows[0].expires_in_ms.0), (2, 900_000));
+}
+
+/// Nor does a packet that comes to the director first find the connection gone.
+#[test]
+fn a_reset_finds_the_connection_that_went_on_in_the_meantime() {
+    for (carried, state) in [(true, Some("CLOSE")), (false, None)] {
+        let mut fast = Fast::new(&hashed(), 8);
+        fast.send(20_000, SYN);
+        if carried {
+            fast.send(20_000, ACK);
+        }
+        fast.lab.now = fast.lab.now + std::time::Duration::from_secs(61);
+        fast.send(20_000, RST);
+        let states: Vec<_> = rows(&fast.lab).iter().map(|row| row.state).collect();
+        assert_eq!(states, Vec::from_iter(state));
+    }
+}
+
+/// Nobody answers for what the fast path carried: a second later it is over.
+#[test]
+fn a_fast_path_that_does_not_answer_holds_nothing_up() {
+    let mut fast = Fast::new(&hashed(), 8);
+    fast.send(20_000, SYN);
+    fast.lab.wait_ms(61_000);
+    fast.lab.wait_ms(1_100);
+    assert_eq!(rows(&fast.lab).len(), 0);
 }

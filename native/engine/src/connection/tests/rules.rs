@@ -324,12 +324,21 @@ fn packets_are_counted_for_connections_only() {
     let mut table = table();
     let id = create(&mut table, key(TCP, 1));
     let template = table.create_template(&template_key(), ServerId(1), 80, 10, at(0)).unwrap();
+    assert!(!table.count_packets(id, 1), "anybody can send one");
+    assert!(table.count_packets(id, 1) && !table.count_packets(id, 1), "told once");
     for id in [id, template] {
-        table.count_packets(id, 3);
-        table.count_packets(id, u32::MAX);
+        assert!(!table.count_packets(id, u32::MAX));
     }
     assert_eq!(table.entry(id).in_packets(), u32::MAX);
     assert_eq!(table.entry(template).controlled(), 0);
+    let mut shown = Vec::new();
+    assert_eq!(table.confirmed(0, u32::MAX, |key| shown.push(*key)), None);
+    assert_eq!(shown, [key(TCP, 1)]);
+    let mut cursor = Some(0);
+    while let Some(from) = cursor {
+        cursor = table.confirmed(from, 3, |key| shown.push(*key));
+    }
+    assert_eq!(shown, [key(TCP, 1); 2]);
 }
 
 #[test]
