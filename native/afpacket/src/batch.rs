@@ -1,5 +1,7 @@
 //! The frames of one look at the ring.
 
+use std::time::Duration;
+
 use crate::sys::ring::{Ready, SlotHeader};
 use crate::vlan::{CUSTOMER_TAG, VlanTag};
 use crate::vnet::{self, VnetHeader};
@@ -41,6 +43,8 @@ pub struct ReceivedMeta {
     pub vnet: VnetHeader,
     /// Whom the frame is for.
     pub kind: FrameKind,
+    /// When it came, since 1970, by the machine's own date.
+    pub stamp: Duration,
 }
 
 /// Frames in the ring, in the order they came. Their slots go back to the kernel on drop.
@@ -86,6 +90,7 @@ impl<'r> ReceivedBatch<'r> {
             vlan: tag(header),
             vnet: VnetHeader::parse(vnet),
             kind: FrameKind::of(header.packet_type),
+            stamp: stamp(header),
         })
     }
 
@@ -112,6 +117,11 @@ fn extent(header: SlotHeader) -> Option<(usize, usize)> {
         return None;
     }
     Some((usize::from(header.frame_offset), usize::try_from(header.captured).ok()?))
+}
+
+fn stamp(header: SlotHeader) -> Duration {
+    let (seconds, nanoseconds) = header.stamp;
+    Duration::new(seconds.into(), nanoseconds)
 }
 
 fn tag(header: SlotHeader) -> Option<VlanTag> {

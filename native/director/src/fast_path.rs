@@ -3,13 +3,13 @@
 //! The engine says which connections are worth it and when they end. The ways they take may change
 //! as well; the fast path would go on sending where it was told to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::connection::ConnectionKey;
+use engine::connection::{ConnectionKey, UDP};
 use engine::hop::{Hop, Hops, NextHop};
 use engine::time::Instant;
 use engine::{Engine, FastCounts, FastFlow, FastPathChange};
@@ -32,13 +32,21 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Connections asked about in one turn at most.
 const READINGS: usize = 256;
 
-/// How long a connection stays without a packet, and how long while there are few: its next packets
-/// are the sooner where they go, but each is asked about all the same.
-const IDLE: Duration = Duration::from_secs(1);
-const IDLE_OF_FEW: Duration = Duration::from_secs(60);
+/// How long a connection is quiet that is asked about less often, and may have to make room.
+const QUIET: Duration = Duration::from_secs(1);
 
-/// How many are few: to ask about them takes 0.2 % of a processor.
-const FEW: usize = 512;
+/// How long a UDP flow stays without a datagram: while there are any, all UDP frames are looked up.
+const SILENT: Duration = Duration::from_secs(60);
+
+/// In which of so many rounds a quiet connection is asked about: once a second.
+const ROUNDS: u64 = 10;
+
+/// What part of the fast path connections may have whose client has sent nothing yet since they were opened:
+/// a flood of forged ones leaves the rest to others.
+const PART_FOR_OPENING: usize = 2;
+
+/// What part of the fast path has to be free of connections that went on, for quiet ones to stay.
+const PART_TO_SPARE: usize = 4;
 
 /// Something quicker than a worker that forwards frames of the connections it is given, and counts
 /// them. Workers share it; each has connections of its own.
@@ -70,9 +78,25 @@ struct Held {
     accounted: FastCounts,
     /// When it last was found to have carried something.
     carried_at: Instant,
+    /// In which round it is asked about while it is quiet.
+    round: u64,
 }
 
 impl Held {
+    /// Whether nothing was carried since it was opened.
+    const fn is_untried(&self) -> bool {
+        self.flow.opening && self.accounted.packets == 0
+    }
+
+    fn is_quiet(&self, now: Instant) -> bool {
+        now.saturating_since(self.carried_at) >= QUIET
+    }
+
+    /// Whether it is a UDP flow that has likely ended.
+    fn is_silent(&self, now: Instant) -> bool {
+        self.flow.key.protocol == UDP && now.saturating_since(self.carried_at) >= SILENT
+    }
+
     /// What was carried since this was asked last.
     fn news(&mut self, carried: FastCounts) -> FastCounts {
         let before = std::mem::replace(&mut self.accounted, carried);
@@ -92,8 +116,11 @@ pub(crate) struct FastFlows {
     held: RefCell<HashMap<ConnectionKey, Held>>,
     /// Those still to be asked about this time.
     unread: Vec<ConnectionKey>,
-    /// When all are asked about next.
+    /// When the next are asked about.
     due: Instant,
+    round: u64,
+    /// How many of them nothing was carried of since they were opened.
+    untried: Cell<usize>,
 }
 
 impl FastFlows {
@@ -106,6 +133,8 @@ impl FastFlows {
             held: RefCell::new(HashMap::with_capacity(room)),
             unread: Vec::with_capacity(room),
             due: Instant::ZERO,
+            round: 0,
+            untried: Cell::new(0),
         }
     }
 
@@ -125,8 +154,12 @@ impl FastFlows {
             return;
         }
         if self.unread.is_empty() && now >= self.due {
+            self.round = (self.round + 1) % ROUNDS;
+            let round = self.round;
+            let is_asked = |held: &Held| !held.is_quiet(now) || held.round == round;
+            let keys = held.iter().filter(|(_, held)| is_asked(held)).map(|(key, _)| *key);
+            self.unread.extend(keys);
             self.due = now + INTERVAL;
-            self.unread.extend(held.keys());
         }
         for _ in 0..READINGS {
             let Some(key) = self.unread.pop() else { break };
@@ -147,8 +180,10 @@ impl FastFlows {
     fn read(&mut self, key: &ConnectionKey, engine: &mut Engine, now: Instant) {
         let Some(share) = &self.share else { return };
         let all = self.held.get_mut();
-        let limit = if all.len() <= FEW { IDLE_OF_FEW } else { IDLE };
+        let tried = all.len().saturating_sub(self.untried.get());
+        let crowded = tried > part(share.connections, PART_TO_SPARE) * (PART_TO_SPARE - 1);
         let Some(held) = all.get_mut(key) else { return };
+        let was_untried = held.is_untried();
         let goes_on = share.forwarder.carried(key).is_some_and(|carried| {
             let news = held.news(carried);
             if news.packets > 0 {
@@ -156,14 +191,27 @@ impl FastFlows {
             }
             engine.account(&held.flow, &news, now)
         });
-        if !goes_on || now.saturating_since(held.carried_at) >= limit {
+        let stays = !held.is_quiet(now) || !(crowded || held.is_untried() || held.is_silent(now));
+        if was_untried && !held.is_untried() {
+            self.untried.set(self.untried.get().saturating_sub(1));
+        }
+        if !goes_on || !stays {
             self.end(key, engine, now);
         }
     }
 
+    /// What is held no longer.
+    fn remove(&self, key: &ConnectionKey) -> Option<Held> {
+        let held = self.held.borrow_mut().remove(key)?;
+        if held.is_untried() {
+            self.untried.set(self.untried.get().saturating_sub(1));
+        }
+        Some(held)
+    }
+
     /// Takes a connection back, accounted for to the last.
     fn end(&self, key: &ConnectionKey, engine: &mut Engine, now: Instant) {
-        let Some(mut held) = self.held.borrow_mut().remove(key) else { return };
+        let Some(mut held) = self.remove(key) else { return };
         if let Some(carried) = self.give_back(key) {
             let news = held.news(carried);
             engine.account(&held.flow, &news, now);
@@ -177,7 +225,7 @@ impl FastFlows {
 
     /// Takes a connection back for the engine; what the engine was not told of yet.
     pub(crate) fn recall(&self, key: &ConnectionKey) -> Option<FastCounts> {
-        let mut held = self.held.borrow_mut().remove(key)?;
+        let mut held = self.remove(key)?;
         let carried = self.give_back(key)?;
         Some(held.news(carried))
     }
@@ -198,13 +246,18 @@ impl FastFlows {
         // Where it is offered again, the fast path has lost it, or not yet found it.
         self.end(&flow.key, engine, now);
         let (Some(share), Hop::Ready(hop)) = (&self.share, hops.hop(flow.server)) else { return };
-        if !engine.take_fast(flow, now) {
+        let opening = usize::from(flow.opening);
+        if self.untried.get() + opening > part(share.connections, PART_FOR_OPENING)
+            || !engine.take_fast(flow, now)
+        {
             return;
         }
         if share.forwarder.take_over(flow, &hop) {
             let accounted = FastCounts::default();
-            let held = Held { flow: *flow, hop, accounted, carried_at: now };
+            let round = u64::from(flow.key.client_port) % ROUNDS;
+            let held = Held { flow: *flow, hop, accounted, carried_at: now, round };
             self.held.borrow_mut().insert(flow.key, held);
+            self.untried.set(self.untried.get() + opening);
         } else {
             engine.drop_fast(&flow.key, now);
         }
@@ -227,4 +280,9 @@ impl FastFlows {
             self.end(&key, engine, now);
         }
     }
+}
+
+/// A part of so many connections.
+fn part(connections: u32, part: usize) -> usize {
+    usize::try_from(connections).unwrap_or(usize::MAX) / part
 }

@@ -51,6 +51,7 @@ mod losses;
 mod merge;
 mod neighbours;
 pub mod offline;
+mod overload;
 pub mod pending;
 pub mod port;
 pub mod process;

@@ -26,6 +26,7 @@ use crate::fast_path::{FastFlows, FastPathShare};
 use crate::hops::{HopTable, KnownWays};
 use crate::linger::Linger;
 use crate::losses::Losses;
+use crate::overload::{Overload, SeparatorShare};
 use crate::pending::{Pending, PendingLimits, Whom};
 use crate::port::{Offload, Outgoing, PacketPort};
 use crate::query::{Query, WorkerStatistics};
@@ -87,6 +88,8 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) stations: Stations,
     /// What it may use of a fast path, where there is one.
     pub(crate) fast_path: Option<FastPathShare>,
+    /// What separates known connections from others under overload, where there is such a thing.
+    pub(crate) separator: Option<SeparatorShare>,
     /// Where to ask for the ways to clients.
     pub(crate) enquiry: Enquiry,
     /// How long to look on at empty rings at most.
@@ -109,6 +112,9 @@ pub(crate) struct Worker<P: PacketPort> {
     fast: FastFlows,
     linger: Linger,
     losses: Losses,
+    overload: Overload,
+    /// The time by which the last frame was judged.
+    judged: Instant,
     /// There may be more to do at once: no sleep before the next batch.
     more: bool,
 }
@@ -119,6 +125,7 @@ impl<P: PacketPort> Worker<P> {
         engine.memory().into_iter().for_each(prefer_huge_pages);
         engine.answer_neighbours(parts.stations);
         engine.use_fast_path(parts.fast_path.as_ref().map_or(0, |share| share.connections));
+        let overload = Overload::new(parts.separator, &mut engine);
         Self {
             engine,
             port: parts.port,
@@ -133,6 +140,8 @@ impl<P: PacketPort> Worker<P> {
             fast: FastFlows::new(parts.fast_path),
             linger: Linger::new(parts.busy_poll),
             losses: Losses::default(),
+            overload,
+            judged: Instant::ZERO,
             more: false,
         }
     }
@@ -157,10 +166,13 @@ impl<P: PacketPort> Worker<P> {
         }
         let now = self.clock.now();
         let handled = self.handle_batch(now)?;
-        if handled == BATCH && self.losses.grow(&mut self.port, now) {
+        if handled >= BATCH && self.losses.grow(&mut self.port, now) {
             self.engine.strain(now);
         }
-        self.handle_timeouts(now);
+        let congested = self.port.is_congested();
+        self.overload.follow(&mut self.engine, handled, congested, now);
+        // After a standstill more frames may wait that came before the time of a connection was over.
+        self.handle_timeouts(if handled >= BATCH { self.judged } else { now });
         let wishes = self.follow_fast_path(now);
         let events = self.send_events(now);
         // A ring that had frames is looked at again: cheaper than asking the kernel to wait for it.
@@ -174,15 +186,17 @@ impl<P: PacketPort> Worker<P> {
             self.pending.poll_timeout(),
             self.adoptions.poll_timeout(),
             self.fast.poll_timeout(),
+            self.overload.poll_timeout(),
         ];
         until(self.clock.now(), instants)
     }
 
     /// Judges one batch; what is forwarded leaves from the memory it arrived in.
     fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
-        let Self { engine, port, hops, clients, fast, pending, outputs, .. } = self;
+        let Self { engine, port, hops, clients, fast, pending, outputs, judged, .. } = self;
         let ways = KnownWays { servers: hops, clients, fast };
-        let handled = port.exchange(BATCH, Judging { engine, ways, outputs, pending, now })?;
+        let judging = Judging { engine, ways, outputs, pending, now, judged };
+        let handled = port.exchange(BATCH, judging)?;
         self.clients.ask(now);
         self.send_outputs(now);
         Ok(handled)

@@ -49,6 +49,8 @@ pub(crate) struct SlotHeader {
     pub(crate) captured: u32,
     /// Where the frame begins in the slot.
     pub(crate) frame_offset: u16,
+    /// When the frame came, by the machine's own date: seconds and nanoseconds.
+    pub(crate) stamp: (u32, u32),
     pub(crate) vlan_tci: u16,
     pub(crate) vlan_tpid: u16,
     pub(crate) packet_type: u8,
@@ -172,6 +174,7 @@ impl Ready<'_> {
             length: word(octets, 4)?,
             captured: word(octets, 8)?,
             frame_offset: half(octets, 12)?,
+            stamp: (word(octets, 16)?, word(octets, 20)?),
             vlan_tci: half(octets, 24)?,
             vlan_tpid: half(octets, 26)?,
             packet_type: *octets.get(PACKET_TYPE_OFFSET)?,

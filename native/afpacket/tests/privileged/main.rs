@@ -8,6 +8,7 @@
 //! `L4_REQUIRE_PRIVILEGED=1` in the environment that is a failure.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod admission;
 mod capture;
 mod fanout;
 mod fast_host;

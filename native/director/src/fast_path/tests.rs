@@ -39,9 +39,21 @@ impl Lab {
         }
     }
 
+    /// Has connections last so many seconds from packet to packet.
+    fn last(&mut self, seconds: u32) {
+        let patch = SettingsPatch { tcp_timeout_seconds: Some(seconds), ..Default::default() };
+        let commands = [Command::Settings { settings: patch }];
+        let configuration = self.engine.configuration().apply(&commands).expect("valid commands");
+        self.engine.configure(Arc::new(configuration));
+    }
+
     /// Opens connections from so many ports.
     fn open(&mut self, count: u16) {
-        for port in 1000..1000 + count {
+        self.open_from(1000, count);
+    }
+
+    fn open_from(&mut self, first: u16, count: u16) {
+        for port in first..first + count {
             let mut frame = segment(port, 80, SYN);
             let (meta, mut outputs) = (FrameMeta::plain(InterfaceId(1)), Outputs::default());
             self.engine.process(&mut frame, &meta, self.now, &self.hops, &mut outputs);
@@ -115,36 +127,58 @@ fn a_connection_that_carries_stays_longer_than_its_timeout() {
 }
 
 #[test]
-fn silent_connections_come_back_sooner_where_there_are_many() {
-    let few = u16::try_from(FEW).expect("few");
-    let mut lab = Lab::new(4096);
-    lab.open(few);
-    lab.wait(Duration::from_secs(30));
-    assert_eq!(lab.held(), FEW);
-    let mut lab = Lab::new(4096);
-    lab.open(few + 100);
-    for _ in 0..5 {
-        assert!(lab.carry(1003, false));
-        lab.wait(Duration::from_millis(300));
+fn connections_that_went_on_stay_however_quiet_they_are() {
+    let mut lab = Lab::new(64);
+    lab.last(900);
+    lab.open(32);
+    for port in 1000..1032 {
+        assert!(lab.carry(port, false));
     }
-    assert_eq!(lab.held(), FEW);
-    assert!(lab.forwarder.way(&key(1003)).is_some(), "not one that carried");
+    lab.wait(Duration::from_secs(800));
+    assert_eq!(lab.held(), 32);
+    assert!(lab.carry(1007, false));
+    lab.wait(Duration::from_millis(1100));
+    assert_eq!(lab.engine.statistics().fast_path.packets.0, 33, "asked once a second");
+    lab.wait(Duration::from_secs(100));
+    assert_eq!(lab.held(), 1, "the time of the others is over");
+}
+
+/// As a flood of forged sources does.
+#[test]
+fn connections_of_which_nothing_is_heard_go_soon_and_are_half_of_all_at_most() {
+    let mut lab = Lab::new(64);
+    lab.last(900);
+    lab.open(60);
+    assert_eq!(lab.held(), 32);
+    for port in 1000..1010 {
+        assert!(lab.carry(port, false));
+    }
+    lab.wait(Duration::from_millis(2100));
+    assert_eq!(lab.held(), 10);
+    assert!(lab.forwarder.way(&key(1003)).is_some());
+    assert!(lab.forwarder.way(&key(1020)).is_none());
+    lab.open_from(2000, 60);
+    assert_eq!(lab.held(), 42, "the others do not count for opening ones");
 }
 
 #[test]
-fn silent_connections_come_back_in_the_end() {
+fn quiet_connections_make_room_where_three_quarters_are_taken() {
     let mut lab = Lab::new(64);
-    let patch = SettingsPatch { tcp_timeout_seconds: Some(900), ..SettingsPatch::default() };
-    let commands = [Command::Settings { settings: patch }];
-    let configuration = lab.engine.configuration().apply(&commands).expect("valid commands");
-    lab.engine.configure(Arc::new(configuration));
-    lab.open(1);
-    assert!(lab.carry(1000, false));
-    lab.wait(Duration::from_secs(59));
-    assert_eq!(lab.held(), 1);
-    lab.wait(Duration::from_secs(2));
-    assert_eq!(lab.held(), 0);
-    assert!(lab.row().is_some());
+    lab.last(900);
+    for first in [1000, 1030] {
+        lab.open_from(first, 30);
+        for port in first..first + 30 {
+            assert!(lab.carry(port, false));
+        }
+        lab.wait(Duration::from_millis(150));
+    }
+    assert_eq!(lab.held(), 60);
+    for _ in 0..10 {
+        assert!(lab.carry(1003, false));
+        lab.wait(Duration::from_millis(300));
+    }
+    assert_eq!(lab.held(), 48);
+    assert!(lab.forwarder.way(&key(1003)).is_some(), "not one that carried");
 }
 
 #[test]
@@ -152,7 +186,7 @@ fn many_are_read_in_several_turns() {
     let mut lab = Lab::new(4096);
     lab.open(1000);
     assert_eq!(lab.held(), 1000);
-    lab.wait(Duration::from_millis(100));
+    lab.wait(Duration::from_millis(90));
     for port in 1000..2000 {
         assert!(lab.carry(port, false));
     }

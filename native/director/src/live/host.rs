@@ -6,7 +6,7 @@ use afpacket::classifier::Classifier;
 use afpacket::guard::Found;
 use afpacket::netlink::Netlink;
 use afpacket::netlink::link::Link;
-use afpacket::{Claim, ClaimError, FastFilter, FastPath, Guard};
+use afpacket::{Admission, Claim, ClaimError, FastFilter, FastPath, Guard};
 use engine::configuration::Configuration;
 
 use super::Shared;
@@ -45,6 +45,7 @@ pub(super) struct HostParts {
     pub(super) clock: Clock,
     pub(super) events: EventSender,
     pub(super) fast_path: Option<Arc<FastPath>>,
+    pub(super) admissions: Vec<Arc<Admission>>,
 }
 
 /// The host, as far as it is ours. Dropping it gives it back.
@@ -58,13 +59,16 @@ pub(super) struct Host {
     clock: Clock,
     events: EventSender,
     pub(super) fast_path: Option<Arc<FastPath>>,
+    /// What separates known connections from others, for each worker.
+    pub(super) admissions: Vec<Arc<Admission>>,
 }
 
 impl Host {
     pub(super) fn new(parts: HostParts) -> Self {
-        let HostParts { options, netlink, ownership, shared, clock, events, fast_path } = parts;
+        let HostParts { options, netlink, ownership, shared, clock, events, .. } = parts;
+        let HostParts { fast_path, admissions, .. } = parts;
         let guarded = Vec::new();
-        Self { guarded, options, netlink, ownership, shared, clock, events, fast_path }
+        Self { guarded, options, netlink, ownership, shared, clock, events, fast_path, admissions }
     }
 
     /// Gets ready to keep traffic of an interface from the host.

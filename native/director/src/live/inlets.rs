@@ -1,30 +1,43 @@
 //! The sockets of one interface, one for each worker.
 
+use std::sync::Arc;
+
 use afpacket::netlink::link::Link;
-use afpacket::{Fanout, FanoutGroup, OpenError, capability};
+use afpacket::{Admission, Fanout, FanoutGroup, OpenError, SyscallError, capability};
 use engine::frame::InterfaceId;
 use wire::ethernet::MacAddress;
 
 use super::options::StartOptions;
+use super::overload;
 use crate::error::StartError;
 use crate::port::Inlet;
 use crate::worker::Stations;
 
-/// Opens the sockets. They receive nothing until their filters are set.
-pub(super) fn open(options: &StartOptions, link: &Link) -> Result<Vec<Inlet>, StartError> {
+/// Opens the sockets. They receive nothing until their filters are set. Those of a worker that has an
+/// admission are two.
+pub(super) fn open(
+    options: &StartOptions,
+    link: &Link,
+    admissions: &[Arc<Admission>],
+) -> Result<Vec<Inlet>, StartError> {
     let port = options.port();
-    let mut group = None;
-    let mut open = || {
-        let fanout = fanout(options, group);
-        let inlet = Inlet::open(InterfaceId(link.index), &port, fanout);
-        let inlet = inlet.map_err(|error| refused(&link.name, &error))?;
-        if group.is_none() {
-            let joined = inlet.fanout_group();
-            group = joined.map_err(|error| StartError::Socket { message: error.to_string() })?;
+    let unknown = overload::ring(options, link);
+    let (mut group, mut group_of_unknown) = (None, None);
+    let mut open = |admission: Option<&Arc<Admission>>| {
+        let fail = |error: OpenError| refused(&link.name, &error);
+        let socket = |error: SyscallError| StartError::Socket { message: error.to_string() };
+        let fanout = |group| fanout(options, group);
+        let mut inlet = Inlet::open(InterfaceId(link.index), &port, fanout(group)).map_err(fail)?;
+        if let Some(admission) = admission {
+            let fanout = fanout(group_of_unknown);
+            inlet.separate_unknown(admission, &unknown, fanout).map_err(fail)?;
         }
+        group = group.or(inlet.fanout_group().map_err(socket)?);
+        group_of_unknown = group_of_unknown.or(inlet.unknown_fanout_group().map_err(socket)?);
         Ok(inlet)
     };
-    (0..options.workers()).map(|_| open()).collect()
+    let workers = 0..usize::try_from(options.workers()).unwrap_or(usize::MAX);
+    workers.map(|worker| open(admissions.get(worker))).collect()
 }
 
 /// How a worker's socket shares its interface; a lone worker shares with nobody.

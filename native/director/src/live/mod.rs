@@ -10,6 +10,7 @@ mod host;
 mod inlets;
 mod kernel;
 mod options;
+mod overload;
 mod ownership;
 mod reattach;
 mod resolver;

@@ -63,7 +63,7 @@ impl Host {
 
     fn new_inlets(&self, link: &Link, classifier: &Classifier) -> Result<Vec<Inlet>, StartError> {
         let options = AfPacketOptions { fast_path: self.fast_path.clone(), ..self.options.port() };
-        let mut inlets = inlets::open(&self.options, link)?;
+        let mut inlets = inlets::open(&self.options, link, &self.admissions)?;
         for inlet in &mut inlets {
             let set = inlet.set_classifier(classifier, &options);
             set.map_err(|error| ApplyError::FilterFailed { message: error.to_string() })?;

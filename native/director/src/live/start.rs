@@ -10,7 +10,7 @@ use afpacket::capability;
 use afpacket::netlink::Netlink;
 use afpacket::netlink::link::Link;
 use afpacket::netlink::monitor::Monitor;
-use afpacket::{FastPath, SyscallError, Waker};
+use afpacket::{Admission, FastPath, SyscallError, Waker};
 use engine::frame::InterfaceId;
 
 use super::control::{self, ControlParts};
@@ -18,6 +18,7 @@ use super::fast_path;
 use super::host::{Host, HostParts};
 use super::inlets;
 use super::options::StartOptions;
+use super::overload;
 use super::ownership::Ownership;
 use super::resolver::Resolver;
 use super::workers::{Address, COMMANDS_MAX, Workers};
@@ -48,13 +49,16 @@ pub(super) fn start(
     let (enquiry, questions) = clients::enquiry(move || wake.wake());
     let clock = Clock::start();
     let fast_path = fast_path::open(&options)?;
+    let admissions = overload::open(&options, fast_path.is_some());
     let (addresses, mut parts) =
-        open_workers(&options, &links, clock, &sender, &enquiry, fast_path.as_ref())?;
+        open_workers(&options, clock, &sender, &enquiry, fast_path.as_ref(), &links)?;
+    receive(&options, &links, &mut parts, &admissions)?;
     let services = std::mem::take(&mut options.services);
     let interfaces = options.interfaces.clone();
     let workers = Workers::new(addresses);
     let waker_of_director = Arc::clone(&waker);
-    let shared = share(options, netlink, clock, workers, sender, waker_of_director, fast_path)?;
+    let made = Made { options, netlink, clock, workers, events: sender, waker: waker_of_director };
+    let shared = share(made, fast_path, admissions)?;
     // From here on dropping the director undoes what was done.
     let director = Director { shared: Arc::clone(&shared), control: Mutex::new(None) };
     if !guard(&shared, &links)? {
@@ -101,11 +105,11 @@ type Opened = (Vec<Address>, Vec<WorkerParts<AfPacketPort>>);
 /// Makes what each worker is made of.
 fn open_workers(
     options: &StartOptions,
-    links: &[Link],
     clock: Clock,
     events: &EventSender,
     enquiry: &Enquiry,
     fast_path: Option<&Arc<FastPath>>,
+    links: &[Link],
 ) -> Result<Opened, StartError> {
     let (mut addresses, mut parts) = (Vec::new(), Vec::new());
     for number in 0..options.workers() {
@@ -123,33 +127,56 @@ fn open_workers(
             events: events.clone(),
             stations: inlets::stations(options, links),
             fast_path: fast_path.map(|fast_path| fast_path::share(fast_path, options)),
+            separator: None,
             enquiry: enquiry.of(usize::try_from(number).unwrap_or(usize::MAX)),
             busy_poll: options.busy_poll(),
         });
     }
-    for link in links {
-        for (parts, inlet) in parts.iter_mut().zip(inlets::open(options, link)?) {
-            parts.port.attach(inlet, InterfaceId(link.index));
-        }
-    }
     Ok((addresses, parts))
 }
 
-fn share(
+/// Gives each worker its sockets, and what separates known connections from others on them.
+fn receive(
+    options: &StartOptions,
+    links: &[Link],
+    parts: &mut [WorkerParts<AfPacketPort>],
+    admissions: &[Arc<Admission>],
+) -> Result<(), StartError> {
+    for link in links {
+        let inlets = inlets::open(options, link, admissions)?;
+        for (parts, inlet) in parts.iter_mut().zip(inlets) {
+            parts.port.attach(inlet, InterfaceId(link.index));
+        }
+    }
+    for (parts, admission) in parts.iter_mut().zip(admissions) {
+        parts.separator = Some(overload::share(admission, options));
+    }
+    Ok(())
+}
+
+/// What a director shares with its threads, before it is put together.
+struct Made {
     options: StartOptions,
     netlink: Netlink,
     clock: Clock,
     workers: Workers,
     events: EventSender,
     waker: Arc<Waker>,
+}
+
+fn share(
+    made: Made,
     fast_path: Option<Arc<FastPath>>,
+    admissions: Vec<Arc<Admission>>,
 ) -> Result<Arc<Shared>, StartError> {
+    let Made { options, netlink, clock, workers, events, waker } = made;
     let ownership = Ownership::acquire().map_err(|error| message(&error))?;
     let resolver = Netlink::open().map_err(socket)?;
     let resolver = Resolver::new(resolver).map_err(|error| message(&error))?;
     Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
         let shared = Weak::clone(shared);
-        let host = HostParts { options, netlink, ownership, shared, clock, events, fast_path };
+        let host =
+            HostParts { options, netlink, ownership, shared, clock, events, fast_path, admissions };
         let host = Host::new(host);
         Shared {
             in_force: Mutex::new(Some(InForce::new(host))),

@@ -185,6 +185,7 @@ mod tests {
             events: sender,
             stations: Vec::new(),
             fast_path: None,
+            separator: None,
             enquiry: crate::clients::enquiry(|| {}).0,
             busy_poll: Duration::ZERO,
         };

@@ -9,11 +9,14 @@ use std::time::Duration;
 use afpacket::classifier::{Classifier, SocketAudience};
 use afpacket::fast_path::FastPath;
 use afpacket::{
-    Fanout, FrameKind, LinkFault, OpenError, OutgoingFrame, PacketSocket, PollSet, ReceivedBatch,
-    ReceivedMeta, Sender, SenderOptions, SocketOptions, SyscallError, VlanTag, Waker,
+    Admission, Admitted, Fanout, FrameKind, LinkFault, OpenError, OutgoingFrame, PacketSocket,
+    PollSet, ReceivedBatch, ReceivedMeta, Sender, SenderOptions, SocketOptions, SyscallError,
+    VlanTag, Waker,
 };
 use engine::frame::{InterfaceId, Prefix};
 use engine::snapshot::Counter;
+
+use crate::clock::date;
 
 use super::{
     Disposition, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
@@ -33,6 +36,13 @@ pub struct AfPacketOptions {
     pub fast_path: Option<Arc<FastPath>>,
 }
 
+/// Frames of unknown connections that are served at least, however many others there are: they wait, but
+/// not for ever.
+const UNKNOWN_SERVED: usize = 32;
+
+/// A frame that has waited longer was kept waiting by a worker that stood still.
+const LATE: Duration = Duration::from_millis(100);
+
 /// Senders kept at most. Their counters go with them, so this is far more than a host has.
 const OUTLETS_MAX: usize = 256;
 
@@ -41,9 +51,18 @@ const OUTLETS_MAX: usize = 256;
 pub struct Inlet {
     interface: InterfaceId,
     socket: PacketSocket,
+    /// Where frames of unknown connections come while there is overload.
+    unknown: Option<Unknown>,
     received: u64,
     other_host: u64,
     gone: bool,
+}
+
+/// The second socket of an interface, and who decides which frames it gets.
+#[derive(Debug)]
+struct Unknown {
+    socket: PacketSocket,
+    admission: Arc<Admission>,
 }
 
 /// An interface frames leave by; without a sender while that cannot be opened.
@@ -125,6 +144,44 @@ impl AfPacketPort {
         Ok(())
     }
 
+    /// Serves one kind of sockets of all interfaces.
+    fn serve(
+        &mut self,
+        (admitted, limit): (Admitted, usize),
+        handler: &mut impl FrameHandler,
+    ) -> usize {
+        let Self { inlets, outlets, plan, prefixes, options, .. } = self;
+        let share = limit.div_ceil(inlets.len().max(1));
+        let mut handled = 0;
+        for inlet in inlets {
+            plan.clear();
+            prefixes.clear();
+            let note = |frame, disposition, meta: &ReceivedMeta| {
+                let (interface, octets, prefix, offload) = match disposition {
+                    Disposition::Done => return,
+                    Disposition::Send { interface, length, offload } => {
+                        (interface, (0, length), None, offload)
+                    }
+                    Disposition::SendBehind { interface, prefix, from, end } => {
+                        prefixes.push(prefix);
+                        // What was left for the device was done before: it cannot look inside.
+                        (interface, (from, end), Some(prefixes.len() - 1), Offload::default())
+                    }
+                };
+                let outlet = outlet(outlets, &options.sender, interface);
+                plan.push(Planned { frame, outlet, octets, prefix, vlan: meta.vlan, offload });
+            };
+            let others = options.audience.other_hosts;
+            let Some(batch) = inlet.judge((admitted, share), others, handler, note) else {
+                continue;
+            };
+            handled += batch.len();
+            handler.before_sending();
+            send_planned(plan, prefixes, outlets, &batch);
+        }
+        handled
+    }
+
     /// The place of the sender for `interface`; made on first use.
     fn outlet(&mut self, interface: InterfaceId) -> usize {
         outlet(&mut self.outlets, &self.options.sender, interface)
@@ -165,7 +222,32 @@ impl Inlet {
     ) -> Result<Self, OpenError> {
         let options = SocketOptions { fanout, ..options.socket.clone() };
         let socket = PacketSocket::open(interface.0, &options)?;
-        Ok(Self { interface, socket, received: 0, other_host: 0, gone: false })
+        Ok(Self { interface, socket, unknown: None, received: 0, other_host: 0, gone: false })
+    }
+
+    /// Has frames of unknown connections come by a socket of their own while `admission` says that there
+    /// is overload. `fanout` shares it with the same sockets of other workers.
+    ///
+    /// # Errors
+    /// When the socket cannot be opened; the inlet is as before.
+    pub fn separate_unknown(
+        &mut self,
+        admission: &Arc<Admission>,
+        options: &SocketOptions,
+        fanout: Option<Fanout>,
+    ) -> Result<(), OpenError> {
+        let options = SocketOptions { fanout, ..options.clone() };
+        let socket = PacketSocket::open(self.interface.0, &options)?;
+        self.unknown = Some(Unknown { socket, admission: Arc::clone(admission) });
+        Ok(())
+    }
+
+    /// As [`Self::fanout_group`], of the socket for unknown connections.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub fn unknown_fanout_group(&self) -> Result<Option<u16>, SyscallError> {
+        self.unknown.as_ref().map_or(Ok(None), |unknown| unknown.socket.fanout_group())
     }
 
     /// Number of the fanout group, for the inlets of other workers; none without fanout.
@@ -185,22 +267,38 @@ impl Inlet {
         classifier: &Classifier,
         options: &AfPacketOptions,
     ) -> io::Result<()> {
-        let (socket, audience) = (&mut self.socket, &options.audience);
-        match &options.fast_path {
-            Some(fast_path) => socket
-                .set_classifier_and_fast_path(classifier, audience, fast_path)
-                .map(drop)
-                .map_err(io::Error::other),
-            None => socket.set_classifier(classifier, audience).map(drop).map_err(io::Error::other),
-        }?;
+        let Self { socket, unknown, .. } = self;
+        let fast_path = options.fast_path.as_deref();
+        let set = |socket: &mut PacketSocket, admission: Option<(&Admission, Admitted)>| {
+            let audience = &options.audience;
+            match (fast_path, admission) {
+                (None, None) => {
+                    socket.set_classifier(classifier, audience).map(drop).map_err(io::Error::other)
+                }
+                _ => socket
+                    .set_classifier_and_programs(classifier, audience, fast_path, admission)
+                    .map(drop)
+                    .map_err(io::Error::other),
+            }
+        };
+        if let Some(Unknown { socket, admission }) = unknown {
+            set(socket, Some((&**admission, Admitted::Unknown)))?;
+        }
+        let known = unknown.as_ref().map(|unknown| (&*unknown.admission, Admitted::Known));
+        set(socket, known)?;
         let servers = classifier.return_addresses();
-        self.socket.set_fanout_servers(&servers).map_err(|error| {
+        let sockets = std::iter::once(&*socket).chain(unknown.as_ref().map(|one| &one.socket));
+        sockets.map(|socket| socket.set_fanout_servers(&servers)).collect::<Result<(), _>>().map_err(|error| {
             let count = servers.len();
             io::Error::other(format!(
                 "{error}: {count} masqueraded servers are more than can be told apart to bring both \
                  directions of a connection to one worker; with one worker there is no such bound"
             ))
         })
+    }
+
+    fn unknown(&self) -> Option<&PacketSocket> {
+        self.unknown.as_ref().map(|unknown| &unknown.socket)
     }
 
     /// Takes what the kernel has to say about the interface. Down passes by itself, and the
@@ -212,13 +310,18 @@ impl Inlet {
     /// Hands out the frames that are there; what is to go on is written down in `plan`.
     fn judge(
         &mut self,
-        limit: usize,
+        (admitted, limit): (Admitted, usize),
         others: bool,
         handler: &mut impl FrameHandler,
         mut plan: impl FnMut(usize, Disposition, &ReceivedMeta),
-    ) -> ReceivedBatch<'_> {
-        let mut batch = self.socket.receive(limit);
+    ) -> Option<ReceivedBatch<'_>> {
+        let socket = match admitted {
+            Admitted::Known => &mut self.socket,
+            Admitted::Unknown => &mut self.unknown.as_mut()?.socket,
+        };
+        let mut batch = socket.receive(limit);
         handler.foresee((0..batch.len()).filter_map(|index| batch.frame(index)));
+        let late = late(&batch);
         for index in 0..batch.len() {
             let Some((octets, meta)) = batch.frame_mut(index) else { continue };
             if !is_ours(meta.kind, others) {
@@ -230,11 +333,18 @@ impl Inlet {
                 octets,
                 meta: describe(self.interface, meta.vlan.map(|tag| tag.tci), &meta.vnet),
                 offload: meta.vnet,
+                waited: late.map_or(Duration::ZERO, |date| date.saturating_sub(meta.stamp)),
             };
             plan(index, handler.handle(frame), &meta);
         }
-        batch
+        Some(batch)
     }
+}
+
+/// The date, where the first frame of a batch has waited for long.
+fn late(batch: &ReceivedBatch<'_>) -> Option<Duration> {
+    let stamp = batch.meta(0)?.stamp;
+    Some(date()).filter(|date| date.saturating_sub(stamp) > LATE)
 }
 
 /// IPVS looks at packets to this host only. Broadcasts and groups matter to those who answer for
@@ -256,6 +366,9 @@ impl PacketPort for AfPacketPort {
         for inlet in self.inlets.iter().filter(|inlet| !inlet.gone) {
             self.poll.watch(inlet.socket.as_fd());
         }
+        for unknown in self.inlets.iter().filter(|inlet| !inlet.gone).filter_map(Inlet::unknown) {
+            self.poll.watch(unknown.as_fd());
+        }
         self.poll.wait(timeout).map_err(io::Error::other)?;
         if self.poll.readiness(waker).readable {
             self.waker.drain();
@@ -271,31 +384,10 @@ impl PacketPort for AfPacketPort {
     }
 
     fn exchange(&mut self, limit: usize, mut handler: impl FrameHandler) -> io::Result<usize> {
-        let Self { inlets, outlets, plan, prefixes, options, .. } = self;
-        let share = limit.div_ceil(inlets.len().max(1));
-        let mut handled = 0;
-        for inlet in inlets {
-            plan.clear();
-            prefixes.clear();
-            let note = |frame, disposition, meta: &ReceivedMeta| {
-                let (interface, octets, prefix, offload) = match disposition {
-                    Disposition::Done => return,
-                    Disposition::Send { interface, length, offload } => {
-                        (interface, (0, length), None, offload)
-                    }
-                    Disposition::SendBehind { interface, prefix, from, end } => {
-                        prefixes.push(prefix);
-                        // What was left for the device was done before: it cannot look inside.
-                        (interface, (from, end), Some(prefixes.len() - 1), Offload::default())
-                    }
-                };
-                let outlet = outlet(outlets, &options.sender, interface);
-                plan.push(Planned { frame, outlet, octets, prefix, vlan: meta.vlan, offload });
-            };
-            let batch = inlet.judge(share, options.audience.other_hosts, &mut handler, note);
-            handled += batch.len();
-            handler.before_sending();
-            send_planned(plan, prefixes, outlets, &batch);
+        let mut handled = self.serve((Admitted::Known, limit), &mut handler);
+        if self.inlets.iter().any(|inlet| inlet.unknown.is_some()) {
+            let rest = limit.saturating_sub(handled).max(UNKNOWN_SERVED);
+            handled += self.serve((Admitted::Unknown, rest), &mut handler);
         }
         Ok(handled)
     }
@@ -342,13 +434,23 @@ impl PacketPort for AfPacketPort {
         }
     }
 
+    fn is_congested(&self) -> bool {
+        let sockets = |inlet: &Inlet| {
+            inlet.socket.is_half_full() || inlet.unknown().is_some_and(PacketSocket::is_half_full)
+        };
+        self.inlets.iter().any(sockets)
+    }
+
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         for inlet in &mut self.inlets {
             let kernel = inlet.socket.statistics().unwrap_or_default();
+            let unknown = inlet.unknown.as_mut().map(|one| one.socket.statistics());
+            let unknown = unknown.and_then(Result::ok).unwrap_or_default();
             into.push(InterfaceCounters {
                 received: Counter(inlet.received),
                 ring_drops: Counter(kernel.dropped),
-                cut: Counter(kernel.truncated),
+                unknown_drops: Counter(unknown.dropped),
+                cut: Counter(kernel.truncated + unknown.truncated),
                 other_host: Counter(inlet.other_host),
                 ..InterfaceCounters::new(inlet.interface)
             });

@@ -38,5 +38,9 @@ impl PacketPort for FailingPort {
 
     fn prepare(&mut self, _interfaces: impl Iterator<Item = InterfaceId>) {}
 
+    fn is_congested(&self) -> bool {
+        false
+    }
+
     fn counters(&mut self, _into: &mut Vec<InterfaceCounters>) {}
 }

@@ -81,6 +81,10 @@ impl<P: PacketPort> PacketPort for FaultPort<P> {
         self.port.prepare(interfaces);
     }
 
+    fn is_congested(&self) -> bool {
+        self.port.is_congested()
+    }
+
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         self.port.counters(into);
     }

@@ -14,6 +14,9 @@ use super::{
     describe, part,
 };
 
+/// Frames that wait before the port calls itself congested; it has room for any number.
+const CONGESTED: usize = 256;
+
 /// A frame on a [`MemoryWire`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireFrame {
@@ -25,13 +28,15 @@ pub struct WireFrame {
     pub vlan: Option<u16>,
     /// What is left for the device that sends it.
     pub offload: Offload,
+    /// How long it has waited for a director that stood still.
+    pub waited: Duration,
 }
 
 impl WireFrame {
     /// An untagged frame with nothing left to do.
     #[must_use]
     pub fn plain(interface: InterfaceId, octets: Vec<u8>) -> Self {
-        Self { interface, octets, vlan: None, offload: Offload::default() }
+        Self { interface, octets, vlan: None, offload: Offload::default(), waited: Duration::ZERO }
     }
 }
 
@@ -150,7 +155,8 @@ impl PacketPort for MemoryPort {
             self.counters_of(frame.interface).received.0 += 1;
             let meta = describe(frame.interface, frame.vlan, &frame.offload);
             let offload = frame.offload;
-            let received = Received { octets: &mut frame.octets, meta, offload };
+            let waited = std::mem::take(&mut frame.waited);
+            let received = Received { octets: &mut frame.octets, meta, offload, waited };
             let disposition = handler.handle(received);
             handler.before_sending();
             match disposition {
@@ -178,6 +184,7 @@ impl PacketPort for MemoryPort {
                 octets: frame.octets.to_vec(),
                 vlan: frame.vlan,
                 offload: frame.offload,
+                waited: Duration::ZERO,
             });
         }
     }
@@ -187,6 +194,10 @@ impl PacketPort for MemoryPort {
     }
 
     fn prepare(&mut self, _interfaces: impl Iterator<Item = InterfaceId>) {}
+
+    fn is_congested(&self) -> bool {
+        self.wire.queues().inbound.len() > CONGESTED
+    }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         let lost = std::mem::take(&mut self.wire.queues().lost);
@@ -200,9 +211,10 @@ impl PacketPort for MemoryPort {
 impl InterfaceCounters {
     /// Adds what another port counted for the same interface.
     pub(crate) fn add(&mut self, other: &Self) {
-        let pairs: [(&mut Counter, Counter); 6] = [
+        let pairs: [(&mut Counter, Counter); 7] = [
             (&mut self.received, other.received),
             (&mut self.ring_drops, other.ring_drops),
+            (&mut self.unknown_drops, other.unknown_drops),
             (&mut self.cut, other.cut),
             (&mut self.other_host, other.other_host),
             (&mut self.sent, other.sent),

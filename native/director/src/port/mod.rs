@@ -53,6 +53,8 @@ pub struct Received<'a> {
     pub meta: FrameMeta,
     /// What is left for the device that sends it on.
     pub offload: Offload,
+    /// How long it has waited, where that is long: the worker stood still. Otherwise zero.
+    pub waited: Duration,
 }
 
 /// What becomes of the memory a frame arrived in.
@@ -112,6 +114,9 @@ pub struct InterfaceCounters {
     pub received: Counter,
     /// Frames the kernel dropped because the receive ring was full.
     pub ring_drops: Counter,
+    /// Frames of no known connection that the kernel dropped because their own ring was full, while more
+    /// came than could be judged.
+    pub unknown_drops: Counter,
     /// Frames that did not fit into the ring's slots and were dropped.
     pub cut: Counter,
     /// Frames not addressed to this host at layer 2, left alone.
@@ -130,6 +135,7 @@ impl InterfaceCounters {
             interface,
             received: Counter(0),
             ring_drops: Counter(0),
+            unknown_drops: Counter(0),
             cut: Counter(0),
             other_host: Counter(0),
             sent: Counter(0),
@@ -171,7 +177,7 @@ pub trait PacketPort {
     /// When the port can no longer be waited on; the worker stops.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Hands out at most `limit` received frames, sends those that are to go on in place, and gives
+    /// Hands out about `limit` received frames at most, those of known connections first, sends those that are to go on in place, and gives
     /// their memory back. Returns how many were handed out.
     ///
     /// # Errors
@@ -189,6 +195,9 @@ pub trait PacketPort {
 
     /// Gets ready to send by these interfaces; each may come up several times.
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>);
+
+    /// Whether so many frames wait that the next ones may be lost.
+    fn is_congested(&self) -> bool;
 
     /// Adds what each interface has carried since the port was opened.
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>);

@@ -225,7 +225,8 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
             buffer.clear();
             buffer.extend_from_slice(frame.octets);
             let meta = FrameMeta::plain(self.counters.interface);
-            let received = Received { octets: &mut buffer, meta, offload: Offload::default() };
+            let offload = Offload::default();
+            let received = Received { octets: &mut buffer, meta, offload, waited: Duration::ZERO };
             let disposition = handler.handle(received);
             handler.before_sending();
             match disposition {
@@ -251,6 +252,10 @@ impl<W: Write> PacketPort for PcapPort<'_, W> {
     }
 
     fn prepare(&mut self, _interfaces: impl Iterator<Item = InterfaceId>) {}
+
+    fn is_congested(&self) -> bool {
+        false
+    }
 
     fn counters(&mut self, into: &mut Vec<InterfaceCounters>) {
         into.push(self.counters);

@@ -17,6 +17,8 @@ pub(super) struct Judging<'w> {
     pub(super) outputs: &'w mut Outputs,
     pub(super) pending: &'w mut Pending,
     pub(super) now: Instant,
+    /// The time by which the last frame was judged.
+    pub(super) judged: &'w mut Instant,
 }
 
 impl FrameHandler for Judging<'_> {
@@ -30,8 +32,12 @@ impl FrameHandler for Judging<'_> {
     }
 
     fn handle(&mut self, frame: Received<'_>) -> Disposition {
-        let Self { engine, ways, outputs, pending, now } = self;
-        let verdict = engine.process(frame.octets, &frame.meta, *now, ways, outputs);
-        dispose(verdict, &frame, outputs, pending, *now)
+        let Self { engine, ways, outputs, pending, now, judged } = self;
+        // A frame that waited for a worker that stood still is judged by the time it came: meanwhile the
+        // time of its connection may have run out. Time does not run backwards.
+        let now = (*now - frame.waited).max(**judged);
+        **judged = now;
+        let verdict = engine.process(frame.octets, &frame.meta, now, ways, outputs);
+        dispose(verdict, &frame, outputs, pending, now)
     }
 }

@@ -16,6 +16,7 @@ use crate::{clients, hops};
 
 mod fast_path;
 mod masquerading;
+mod standstill;
 
 struct Bench<P: PacketPort> {
     worker: Worker<P>,
@@ -34,6 +35,15 @@ fn bench_with<P: PacketPort>(
     wire: MemoryWire,
     fast_path: Option<FastPathShare>,
 ) -> Bench<P> {
+    bench_of(port, wire, fast_path, None)
+}
+
+fn bench_of<P: PacketPort>(
+    port: P,
+    wire: MemoryWire,
+    fast_path: Option<FastPathShare>,
+    separator: Option<SeparatorShare>,
+) -> Bench<P> {
     let (commands, receiver) = sync_channel(64);
     let (sender, events) = channel(|| {});
     let (enquiry, questions) = clients::enquiry(|| {});
@@ -47,6 +57,7 @@ fn bench_with<P: PacketPort>(
         events: sender,
         stations: Vec::new(),
         fast_path,
+        separator,
         enquiry,
     });
     Bench { worker, wire, commands, events, questions }
