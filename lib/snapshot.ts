@@ -176,6 +176,11 @@ export interface InterfaceSnapshot {
   readonly received: number
   /** Frames that the kernel dropped because the receive ring was full. */
   readonly ringDrops: number
+  /**
+   * Frames of no known connection that the kernel dropped under overload, because the ring for such frames
+   * was full. Known connections have a ring of their own then, and lose none of theirs for it.
+   */
+  readonly unknownDrops: number
   /** Frames that did not fit into the ring's slots and were dropped. */
   readonly cut: number
   /** Frames not addressed to this host at layer 2, left alone. */

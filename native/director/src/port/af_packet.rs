@@ -287,8 +287,9 @@ impl Inlet {
         let known = unknown.as_ref().map(|unknown| (&*unknown.admission, Admitted::Known));
         set(socket, known)?;
         let servers = classifier.return_addresses();
-        let sockets = std::iter::once(&*socket).chain(unknown.as_ref().map(|one| &one.socket));
-        sockets.map(|socket| socket.set_fanout_servers(&servers)).collect::<Result<(), _>>().map_err(|error| {
+        let mut sockets = std::iter::once(&*socket).chain(unknown.as_ref().map(|one| &one.socket));
+        let set = sockets.try_for_each(|socket| socket.set_fanout_servers(&servers));
+        set.map_err(|error| {
             let count = servers.len();
             io::Error::other(format!(
                 "{error}: {count} masqueraded servers are more than can be told apart to bring both \

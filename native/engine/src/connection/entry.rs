@@ -349,11 +349,12 @@ impl Entry {
 
     /// Returns whether it is confirmed from now on.
     pub(super) fn count_packets(&mut self, packets: u32) -> bool {
-        let before = self.is_confirmed();
-        if !self.is_template() {
-            self.count = self.count.saturating_add(packets);
+        if self.is_template() {
+            return false;
         }
-        !before && self.is_confirmed()
+        let before = self.count;
+        self.count = before.saturating_add(packets);
+        before < CONFIRMING_PACKETS && self.count >= CONFIRMING_PACKETS
     }
 
     pub(super) fn count_up(&mut self) {

@@ -17,6 +17,7 @@ pub(super) struct Admission {
 
 impl Admission {
     /// A connection is confirmed from now on.
+    #[cold]
     pub(super) fn confirmed(&mut self, key: &ConnectionKey) {
         if self.news.len() < self.limit {
             self.news.push_back(*key);
