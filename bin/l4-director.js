@@ -71,6 +71,14 @@ async function ipvsadm() {
   }
 }
 
+/** What no check can find, and many look for here. */
+function notes() {
+  process.stdout.write(
+    "note     a director serves clients of other hosts: those on its own host get 'connection refused',\n" +
+      '         and its servers, a last resort too, have to be on other hosts\n',
+  )
+}
+
 async function doctor() {
   const isLinux = process.platform === 'linux'
   const loaded = await addon()
@@ -78,6 +86,7 @@ async function doctor() {
   const permitted = platform && capabilities()
   if (platform) fastPath()
   await ipvsadm()
+  notes()
   return loaded && permitted ? 0 : 1
 }
 

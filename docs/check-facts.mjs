@@ -44,7 +44,7 @@ for (const [name, heading, file] of [
 const fieldsOf = (file, name) =>
   all(between(read(file), `interface ${name} `, '\n}'), /^ {2}readonly (\w+)\??:/gm)
 
-compare('settings', fieldsOf('lib/command.ts', 'Settings'), rows(between(operating, '## Settings', '\n## ')))
+compare('settings', fieldsOf('lib/settings.ts', 'Settings'), rows(between(operating, '## Settings', '\n## ')))
 
 const startOptions = ['CommonOptions', 'DirectorOptions'].flatMap((name) =>
   fieldsOf('lib/options/start.ts', name),

@@ -1,4 +1,4 @@
-import type { Command, MarkMatch, ServiceKey, Settings, SettingsPatch } from './command.js'
+import type { Command, MarkMatch, ServiceKey } from './command.js'
 import type { CoreControl } from './binding/core.js'
 import { coreError, errorCode } from './binding/outcome.js'
 import { valueOf } from './binding/text.js'
@@ -25,6 +25,7 @@ import { settings as settingsCheck } from './options/settings.js'
 import { pushService } from './options/start.js'
 import type { Batch } from './options/start.js'
 import type { RealServer } from './real-server.js'
+import type { Settings, SettingsPatch } from './settings.js'
 import type { Statistics, Version } from './snapshot.js'
 import type { VirtualService } from './virtual-service.js'
 

@@ -1,4 +1,5 @@
-import type { MarkMatch, Settings } from './command.js'
+import type { MarkMatch } from './command.js'
+import type { Settings } from './settings.js'
 import type { ServerConfiguration, ServiceConfiguration, Version } from './snapshot.js'
 
 /** A virtual service as configured, with its servers. */

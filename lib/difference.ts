@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { identityOf, serviceText } from './address.js'
-import type { Command, ServerKey, ServerSpec, ServiceKey, ServiceSpec, SettingsPatch } from './command.js'
+import type { Command, ServerKey, ServerSpec, ServiceKey, ServiceSpec } from './command.js'
 import type { Configuration, ConfiguredService, MarkDefinition } from './configuration.js'
 import type { ServiceOptions } from './options/service.js'
 import type { CommonOptions } from './options/start.js'
+import type { SettingsPatch } from './settings.js'
 import type { ServerConfiguration } from './snapshot.js'
 
 /**

@@ -18,8 +18,6 @@ export type {
   ServiceAttributes,
   ServiceKey,
   ServiceSpec,
-  Settings,
-  SettingsPatch,
   ShFlag,
   Tunnel,
   TunnelConfiguration,
@@ -55,6 +53,7 @@ export type { ServerEdit, ServerOptions } from './options/server.js'
 export type { SchedulerOptions, ServiceEdit, ServiceOptions } from './options/service.js'
 export type { CommonOptions, DirectorOptions, Logger, SloppyOptions, Spread } from './options/start.js'
 export { RealServer } from './real-server.js'
+export type { Settings, SettingsPatch } from './settings.js'
 export type {
   HopSnapshot,
   InterfaceSnapshot,

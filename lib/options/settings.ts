@@ -1,4 +1,4 @@
-import type { SettingsPatch } from '../command.js'
+import type { SettingsPatch } from '../settings.js'
 import { flag, integer, object } from './check.js'
 import type { Check } from './check.js'
 
@@ -15,6 +15,7 @@ export const settings: Check<SettingsPatch> = object<SettingsPatch>(
     connReuseMode: integer(0, 3),
     pmtuDisc: flag,
     natIcmpSend: flag,
+    resetMidstream: flag,
     strictAddresses: flag,
     tcpTimeoutSeconds: seconds,
     tcpFinTimeoutSeconds: seconds,

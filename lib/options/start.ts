@@ -1,6 +1,7 @@
 import { identityOf } from '../address.js'
-import type { Command, SettingsPatch } from '../command.js'
+import type { Command } from '../command.js'
 import type { MarkDefinition } from '../configuration.js'
+import type { SettingsPatch } from '../settings.js'
 import { arrayOf, flag, integer, object, oneOf, text } from './check.js'
 import type { Check, Fields } from './check.js'
 import { mark } from './key.js'

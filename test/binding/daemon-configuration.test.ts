@@ -34,6 +34,7 @@ const good = {
     connReuseMode: 1,
     pmtuDisc: true,
     natIcmpSend: false,
+    resetMidstream: true,
     strictAddresses: true,
     tcpTimeoutSeconds: 900,
     tcpFinTimeoutSeconds: 120,

@@ -109,6 +109,23 @@ test('names are read, and shown without -n, as the resolver has them', async (t)
   )
 })
 
+test('an address that only a director refuses: the message names the reason and the setting', async (t) => {
+  const ended = await session([
+    'ipvsadm -A -t 192.0.2.80:80 -s rr',
+    'ipvsadm -a -t 192.0.2.80:80 -r 127.0.0.1:80',
+    'ipvsadm -a -t 192.0.2.80:80 -r 224.0.0.1:80',
+  ])
+  t.deepEqual(
+    ended.map(({ rc }) => rc),
+    [0, 255, 255],
+  )
+  t.regex(
+    ended[1]?.stderr ?? '',
+    /127\.0\.0\.1 is a loopback address; .* another host, .*setting strictAddresses/,
+  )
+  t.is(ended[2]?.stderr, 'Invalid operation.  Possibly wrong module version, address not unicast, ...\n')
+})
+
 test('--json: an object a line, in the order of the listing', async (t) => {
   const ended = await session([
     'ipvsadm -A -u 192.0.2.80:53 -s rr -o',

@@ -349,6 +349,8 @@ pub struct SettingsPatch {
     /// Answer packets of masqueraded servers that belong to no connection with "port unreachable"
     /// (`nat_icmp_send`).
     pub nat_icmp_send: Option<bool>,
+    /// Answer mid-stream TCP packets that belong to no connection with a reset.
+    pub reset_midstream: Option<bool>,
     /// Refuse addresses and ports of no use to a director that IPVS accepts.
     pub strict_addresses: Option<bool>,
     /// Seconds an established TCP connection may idle, 1..=2678400 (`ipvsadm --set`).
@@ -370,7 +372,7 @@ pub struct SettingsPatch {
     pub amemthresh: Option<u32>,
     /// Whether rates are estimated (`run_estimation`).
     pub run_estimation: Option<bool>,
-    /// ICMP errors the director makes a second at most; 0 for no limit.
+    /// ICMP errors and resets the director makes a second at most; 0 for no limit.
     pub icmp_errors_per_second: Option<u32>,
 }
 

@@ -32,6 +32,7 @@ mod offload;
 mod packet;
 mod rate_limit;
 mod reply;
+mod reset;
 pub mod scheduler;
 pub mod snapshot;
 pub mod time;

@@ -12,7 +12,7 @@ use crate::verdict::{DropReason, ReplyReason, Verdict};
 /// Precedence "internetwork control" (RFC 1812 §4.3.2.5); the type-of-service bits are kept.
 const INTERNETWORK_CONTROL: u8 = 0xc0;
 const TYPE_OF_SERVICE: u8 = 0x1e;
-const HOP_LIMIT: u8 = 64;
+pub(crate) const HOP_LIMIT: u8 = 64;
 
 /// What the director answers in place of forwarding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,7 +204,7 @@ fn ipv6_error(
 /// Adds an output frame that goes back by the interface, the neighbour and the VLAN `packet` came
 /// from, and returns the room for its IP packet. The router that brought the packet knows the way
 /// to the client.
-fn push<'a>(
+pub(crate) fn push<'a>(
     packet: &Packet<'_>,
     answers: &'a mut Answers<'_>,
     ether_type: EtherType,

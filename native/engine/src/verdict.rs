@@ -117,7 +117,7 @@ reasons! {
         BadSegmentation => "bad-segmentation",
         /// From a masqueraded server, of no connection, and an ICMP error may not answer the packet.
         NoConnection => "no-connection",
-        /// ICMP errors are rate-limited and the limit was reached.
+        /// ICMP errors and resets are rate-limited and the limit was reached.
         IcmpRateLimit => "icmp-rate-limit",
     }
 }
@@ -136,6 +136,8 @@ reasons! {
         /// From a masqueraded server, and of no connection of it (`nat_icmp_send`): port
         /// unreachable.
         NoConnection => "no-connection",
+        /// A mid-stream TCP packet of no connection (`resetMidstream`): reset.
+        TcpReset => "tcp-reset",
         /// No route or no neighbour: host (IPv4) or address (IPv6) unreachable.
         Unreachable => "unreachable",
         /// Who has the virtual address: answered for it (ARP or neighbour discovery).

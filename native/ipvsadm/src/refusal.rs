@@ -48,6 +48,12 @@ pub fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
     }
 }
 
+/// What only a director refuses, of addresses: the message names the setting that has it do so.
+fn strict(refusal: &Refusal) -> Option<&str> {
+    let named = refusal.issues.iter().find(|issue| issue.message.contains("strictAddresses"));
+    named.map(|issue| issue.message.as_str())
+}
+
 /// The kernel judges in this order; what is further behind is not looked at.
 fn refused(refusal: &Refusal, verb: Verb) -> Failure {
     let has = |code: &str| {
@@ -70,7 +76,7 @@ fn refused(refusal: &Refusal, verb: Verb) -> Failure {
     } else if has("SERVER_NOT_FOUND") {
         NO_SUCH_SERVER
     } else if has("INVALID_ADDRESS") {
-        INVALID
+        strict(refusal).unwrap_or(INVALID)
     } else if has("CONTROL_DENIED") {
         "Permission denied (you must be root)"
     } else {

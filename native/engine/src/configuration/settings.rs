@@ -25,6 +25,9 @@ pub struct Settings {
     /// Answer packets of masqueraded servers that belong to no connection with "port unreachable"
     /// (`nat_icmp_send`); default no.
     pub nat_icmp_send: bool,
+    /// Answer mid-stream TCP packets that belong to no connection, and that none may be made of, with
+    /// a reset; default no, because in a group another director may know the connection.
+    pub reset_midstream: bool,
     /// Refuse addresses and ports of no use to a director that IPVS accepts; default yes.
     pub strict_addresses: bool,
     /// Seconds an established TCP connection may idle; default 900.
@@ -47,7 +50,7 @@ pub struct Settings {
     pub amemthresh: u32,
     /// Whether rates are estimated (`run_estimation`); default yes.
     pub run_estimation: bool,
-    /// ICMP errors the director makes a second at most, 0 for no limit; default 1000.
+    /// ICMP errors and resets the director makes a second at most, 0 for no limit; default 1000.
     pub icmp_errors_per_second: u32,
 }
 
@@ -62,6 +65,7 @@ impl Default for Settings {
             conn_reuse_mode: 1,
             pmtu_disc: true,
             nat_icmp_send: false,
+            reset_midstream: false,
             strict_addresses: true,
             tcp_timeout_seconds: 900,
             tcp_fin_timeout_seconds: 120,
@@ -93,6 +97,7 @@ impl Settings {
             conn_reuse_mode: patch.conn_reuse_mode.unwrap_or(self.conn_reuse_mode),
             pmtu_disc: or(patch.pmtu_disc, self.pmtu_disc),
             nat_icmp_send: or(patch.nat_icmp_send, self.nat_icmp_send),
+            reset_midstream: or(patch.reset_midstream, self.reset_midstream),
             strict_addresses: or(patch.strict_addresses, self.strict_addresses),
             tcp_timeout_seconds: patch.tcp_timeout_seconds.unwrap_or(self.tcp_timeout_seconds),
             tcp_fin_timeout_seconds: patch

@@ -18,6 +18,7 @@ use crate::forward::{Answers, direct_routing, masquerade, tunnel};
 use crate::hop::Hops;
 use crate::packet::Packet;
 use crate::reply::Answer;
+use crate::reset;
 use crate::time::Instant;
 use crate::verdict::{DropReason, PassReason, Verdict};
 
@@ -103,7 +104,7 @@ impl<'a, H: Hops> Judge<'a, H> {
         let opening = opening::opening(&packet.ip.upper);
         let adoption = match self.may_open(service, protocol, opening) {
             Ok(adoption) => adoption,
-            Err(verdict) => return verdict,
+            Err(verdict) => return self.not_opened(packet, verdict),
         };
         self.schedule(packet, service, key, adoption)
     }
@@ -155,6 +156,16 @@ impl<'a, H: Hops> Judge<'a, H> {
                 }
             }
         }
+    }
+
+    /// What becomes of a packet to a service that creates no connection, and none of which is known.
+    fn not_opened(&mut self, packet: &Packet<'_>, verdict: Verdict) -> Verdict {
+        if self.configuration.settings().reset_midstream
+            && let Some(verdict) = reset::answer(packet, &mut self.answers)
+        {
+            return verdict;
+        }
+        verdict
     }
 
     /// Counts a packet of connection `id` and sends it on its way, by the forwarding method the

@@ -133,6 +133,7 @@ fn configuration<'a>(frames: impl Iterator<Item = &'a Frame>) -> Configuration {
             sloppy_sctp: Some(true),
             schedule_icmp: Some(true),
             nat_icmp_send: Some(true),
+            reset_midstream: Some(true),
             expire_nodest_conn: Some(true),
             icmp_errors_per_second: Some(0),
             drop_entry: Some(1),

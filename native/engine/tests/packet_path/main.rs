@@ -24,6 +24,7 @@ mod persistence;
 mod ranges;
 mod reading;
 mod refusals;
+mod reset;
 mod schedulers;
 mod tunnel;
 mod tunnel_outside;

@@ -6,6 +6,10 @@ use crate::command::IssueCode;
 use crate::configuration::Configuration;
 use crate::configuration::findings::Findings;
 
+/// What the refusals of `strict_addresses` end with: which setting refuses, and what comes without.
+pub(super) const ACCEPTED_WITHOUT: &str = " (the setting strictAddresses refuses it; without it the \
+     director accepts it, as IPVS does, and its packets go nowhere)";
+
 /// Whose address is judged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -40,9 +44,18 @@ pub(super) fn check(now: &Configuration, role: Role, address: IpAddr, findings: 
     };
     let allowed = match role {
         Role::Virtual => "a virtual address must be a unicast address clients can reach",
+        Role::Server if address.is_loopback() => {
+            "a real server needs an address of another host, because a director sends nothing to its \
+             own, also as a last resort"
+        }
         Role::Server => "a real server needs a unicast address the director has a route to",
     };
-    let message = alloc::format!("{address} is {kind}; {allowed}");
+    // IPVS refuses other servers, too.
+    let way_out = match role == Role::Virtual || address.is_loopback() {
+        true => ACCEPTED_WITHOUT,
+        false => "",
+    };
+    let message = alloc::format!("{address} is {kind}; {allowed}{way_out}");
     findings.refuse(IssueCode::InvalidAddress, "address", address, message);
 }
 

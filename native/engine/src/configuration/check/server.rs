@@ -4,7 +4,7 @@ use alloc::format;
 use core::fmt;
 use core::net::IpAddr;
 
-use super::address::{self, Role};
+use super::address::{self, ACCEPTED_WITHOUT, Role};
 use super::service;
 use crate::command::{
     Family, ForwardingMethod, IssueCode, SchedulerName, ServerKey, ServerSpec, ServiceKey,
@@ -135,7 +135,10 @@ fn keeps_packets_port(
         && spec.forwarding == ForwardingMethod::Masquerading
         && spec.key.port == Some(0)
     {
-        let message = format!("port is 0; 1 to 65535 is allowed for a server of {}", Named(key));
+        let message = format!(
+            "port is 0; 1 to 65535 is allowed for a server of {}{ACCEPTED_WITHOUT}",
+            Named(key)
+        );
         findings.refuse(IssueCode::OutOfRange, "port", 0, message);
     }
 }
@@ -172,7 +175,8 @@ fn family(key: &ServiceKey, address: IpAddr, findings: &mut Findings) {
 fn conflict(now: &Configuration, address: IpAddr, findings: &mut Findings) {
     if now.settings().strict_addresses && now.is_virtual_address(address) {
         let message = format!(
-            "{address} is the address of a virtual service; a real server needs one of its own"
+            "{address} is the address of a virtual service; a real server needs one of its \
+             own{ACCEPTED_WITHOUT}"
         );
         findings.refuse(IssueCode::AddressConflict, "address", address, message);
     }

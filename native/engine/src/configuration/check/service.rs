@@ -3,7 +3,7 @@
 use alloc::format;
 use core::net::IpAddr;
 
-use super::address::{self, Role};
+use super::address::{self, ACCEPTED_WITHOUT, Role};
 use super::globals;
 use crate::command::{
     Family, IssueCode, Persistence, Protocol, SchedulerName, ServiceKey, ServiceSpec,
@@ -102,7 +102,8 @@ fn conflict(
     let strict = now.settings().strict_addresses;
     if let Some(address) = inside.filter(|_| strict) {
         let message = format!(
-            "{address} is the address of a real server; a virtual address must be another one"
+            "{address} is the address of a real server; a virtual address must be another \
+             one{ACCEPTED_WITHOUT}"
         );
         findings.refuse(IssueCode::AddressConflict, "address", address, message);
     }

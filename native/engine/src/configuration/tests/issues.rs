@@ -259,13 +259,21 @@ fn without_strict_addresses_what_ipvs_accepts_is_accepted() {
         add(web(), "192.0.2.80"),
         mapped(0),
     ] {
-        assert!(!judged(command.clone()).is_empty(), "strict: {command:?}");
+        let refused = ground().apply(core::slice::from_ref(&command)).unwrap_err();
+        assert!(refused[0].message.contains("the setting strictAddresses"), "{refused:?}");
         assert!(lax.apply(core::slice::from_ref(&command)).is_ok(), "{command:?}");
     }
     // IPVS, too: a server must be unicast.
     for address in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
         let issues = lax.apply(&[add(web(), address)]).unwrap_err();
         assert_eq!(issues[0].code, InvalidAddress, "{address}");
+        assert!(!issues[0].message.contains("strictAddresses"), "no setting helps: {issues:?}");
+    }
+    for address in ["127.0.0.1", "127.8.9.10"] {
+        let issues = ground().apply(&[add(web(), address)]).unwrap_err();
+        let reason =
+            "needs an address of another host, because a director sends nothing to its own";
+        assert!(issues[0].message.contains(reason), "{issues:?}");
     }
 }
 
