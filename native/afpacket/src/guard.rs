@@ -9,16 +9,19 @@
 //! ([`Guard::claim_name`]). A successor removes what the dead left: [`find`], [`Found::is_orphan`],
 //! [`Found::remove`].
 
-mod signature;
+mod remains;
+pub(crate) mod signature;
 
 use crate::bpf::Program;
 use crate::claim::{self, ClaimError};
 use crate::classifier::Classifier;
+use crate::clsact;
 use crate::fast_path::signer_of_label as fast_path_signer;
 use crate::netlink::traffic_control::Filter;
 use crate::netlink::{Netlink, NetlinkError};
 use signature::{PROGRAM_LEN_MAX, sign, signer};
 
+pub use remains::removal_commands;
 pub use signature::ID_LEN_MAX;
 
 /// Why there is no guard.
@@ -66,7 +69,7 @@ pub struct Guard {
     id: String,
     /// What the kernel was given last.
     programs: Vec<Program>,
-    made_clsact: bool,
+    removed: bool,
 }
 
 impl Guard {
@@ -80,8 +83,8 @@ impl Guard {
             return Err(GuardError::BadId { id: id.to_owned() });
         }
         let kernel = |source| GuardError::Kernel { interface, source };
-        let made_clsact = netlink.add_clsact(interface).map_err(kernel)?;
-        Ok(Self { interface, id: id.to_owned(), programs: Vec::new(), made_clsact })
+        drop(clsact::enter(netlink, interface).map_err(kernel)?);
+        Ok(Self { interface, id: id.to_owned(), programs: Vec::new(), removed: false })
     }
 
     /// The claim that a living director with this id holds; see [`crate::claim::Claim::acquire`].
@@ -153,7 +156,7 @@ impl Guard {
     /// Brings the kernel from whatever it lists of this guard to `programs`.
     fn exchange(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
         // Somebody may have deleted the discipline, and our filters with it.
-        self.made_clsact |= netlink.add_clsact(self.interface)?;
+        let _exclusive = clsact::enter(netlink, self.interface)?;
         let filters = netlink.ingress_filters(self.interface)?;
         let old: Vec<&Filter> = self.own(&filters).collect();
         if let ([program], [filter]) = (self.programs.as_slice(), old.as_slice()) {
@@ -198,21 +201,18 @@ impl Guard {
     }
 
     fn clear(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
+        self.removed = true;
         let filters = netlink.ingress_filters(self.interface)?;
         for one in self.own(&filters) {
             netlink.remove_filter(self.interface, one.priority, one.handle)?;
         }
-        self.programs.clear();
-        if std::mem::take(&mut self.made_clsact) {
-            netlink.remove_unused_clsact(self.interface)?;
-        }
-        Ok(())
+        clsact::leave(netlink, self.interface)
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if self.programs.is_empty() && !self.made_clsact {
+        if self.removed {
             return;
         }
         // Nobody is left to hear of a failure; the next director finds what stays.

@@ -82,6 +82,7 @@ pub mod bpf;
 pub mod capability;
 pub mod claim;
 pub mod classifier;
+mod clsact;
 mod ebpf;
 mod error;
 pub mod fanout;

@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::FastPathError;
+use crate::clsact;
 use crate::guard::{self, is_id};
 use crate::netlink::traffic_control::{Filter, NamedProgram};
 use crate::netlink::{Netlink, NetlinkError};
@@ -26,7 +27,7 @@ pub struct FastFilter {
     id: String,
     /// Tells this filter from others with the same id; 0 while there is none.
     handle: u32,
-    made_clsact: bool,
+    removed: bool,
 }
 
 impl FastFilter {
@@ -40,19 +41,34 @@ impl FastFilter {
             return Err(FastPathError::BadId { id: id.to_owned() });
         }
         let kernel = |source| FastPathError::Kernel { interface, source };
-        let made_clsact = netlink.add_clsact(interface).map_err(kernel)?;
-        let mut filter = Self { interface, id: id.to_owned(), handle: 0, made_clsact };
-        let old = filter.listed(netlink).map_err(kernel)?;
-        filter.handle = filter.add(program, netlink)?;
-        // Away after the new one: in between both forward.
-        for one in old {
-            netlink.remove_filter(interface, one.priority, one.handle).map_err(kernel)?;
-        }
+        let exclusive = clsact::enter(netlink, interface).map_err(kernel)?;
+        let mut filter = Self { interface, id: id.to_owned(), handle: 0, removed: false };
+        let added = filter.exchange(program, netlink);
+        // Before a filter that did not get in place is dropped, which takes the lock, too.
+        drop(exclusive);
+        added?;
         match filter.is_in_place(netlink) {
             Ok(true) => Ok(filter),
             Ok(false) => Err(FastPathError::NotVerified { interface }),
             Err(source) => Err(kernel(source)),
         }
+    }
+
+    /// Adds the filter in the place of those with the same id.
+    fn exchange(
+        &mut self,
+        program: BorrowedFd<'_>,
+        netlink: &mut Netlink,
+    ) -> Result<(), FastPathError> {
+        let interface = self.interface;
+        let kernel = |source| FastPathError::Kernel { interface, source };
+        let old = self.listed(netlink).map_err(kernel)?;
+        self.handle = self.add(program, netlink)?;
+        // Away after the new one: in between both forward.
+        for one in old {
+            netlink.remove_filter(interface, one.priority, one.handle).map_err(kernel)?;
+        }
+        Ok(())
     }
 
     /// Index of the interface.
@@ -139,22 +155,19 @@ impl FastFilter {
     }
 
     fn clear(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
+        self.removed = true;
         let mut listed = self.listed(netlink)?;
         listed.retain(|one| one.handle == self.handle);
         for one in listed {
             netlink.remove_filter(self.interface, one.priority, one.handle)?;
         }
-        self.handle = 0;
-        if std::mem::take(&mut self.made_clsact) {
-            netlink.remove_unused_clsact(self.interface)?;
-        }
-        Ok(())
+        clsact::leave(netlink, self.interface)
     }
 }
 
 impl Drop for FastFilter {
     fn drop(&mut self) {
-        if self.handle == 0 && !self.made_clsact {
+        if self.removed {
             return;
         }
         // Nobody is left to hear of a failure; the next director finds what stays.

@@ -17,7 +17,7 @@ pub(super) const PROGRAM_LEN_MAX: usize =
     SIGNED_LEN_MAX - (MARK.len() + ID_LEN_MAX).div_ceil(OPERAND);
 
 /// `program` with the name `l4-director:<id>` behind it.
-pub(super) fn sign(program: &Program, id: &str) -> Program {
+pub(crate) fn sign(program: &Program, id: &str) -> Program {
     let mut name = [MARK, id.as_bytes()].concat();
     name.resize(name.len().next_multiple_of(OPERAND), 0);
     // The kernel insists on a return at the end, so each one is.
@@ -27,7 +27,7 @@ pub(super) fn sign(program: &Program, id: &str) -> Program {
 }
 
 /// The id in a signed program; `None` for programs of others.
-pub(super) fn signer(program: &Program) -> Option<String> {
+pub(crate) fn signer(program: &Program) -> Option<String> {
     let operands: Vec<u8> = program
         .instructions()
         .iter()

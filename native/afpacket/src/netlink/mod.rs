@@ -3,6 +3,7 @@
 //! Synchronous: a request is sent, its answer read. Following changes is [`monitor`]'s.
 
 pub mod address;
+pub(crate) mod exclusive;
 pub mod link;
 mod message;
 pub mod monitor;
@@ -10,8 +11,10 @@ pub mod neighbour;
 pub mod route;
 pub mod traffic_control;
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use crate::error::{Named, SyscallError};
 use crate::sys::{self, socket::set_number};
@@ -76,6 +79,8 @@ pub struct Netlink {
     fd: OwnedFd,
     sequence: u32,
     buffer: Vec<u8>,
+    /// The network namespace the socket belongs to.
+    namespace: Option<Arc<File>>,
 }
 
 impl Netlink {
@@ -90,7 +95,8 @@ impl Netlink {
         // Both are comfort: words beside error numbers, no echo of the request.
         drop(set_number(fd.as_fd(), libc::SOL_NETLINK, libc::NETLINK_EXT_ACK, 1));
         drop(set_number(fd.as_fd(), libc::SOL_NETLINK, NETLINK_CAP_ACK, 1));
-        Ok(Self { fd, sequence: 0, buffer: vec![0; BUFFER_OCTETS] })
+        let namespace = exclusive::namespace();
+        Ok(Self { fd, sequence: 0, buffer: vec![0; BUFFER_OCTETS], namespace })
     }
 
     /// Sends a request that answers yes or no.

@@ -14,6 +14,7 @@ use crate::bpf::{Instruction, Program};
 const FIXED_OCTETS: usize = 20;
 const KIND: u16 = 1;
 const OPTIONS: u16 = 2;
+const CHAIN: u16 = 11;
 const BPF_LENGTH: u16 = 4;
 const BPF_INSTRUCTIONS: u16 = 5;
 const BPF_DESCRIPTOR: u16 = 6;
@@ -27,9 +28,35 @@ const EGRESS: u32 = 0xffff_fff3;
 const EVERY_PROTOCOL: u16 = 0x0003;
 const OCTETS_OF_INSTRUCTION: usize = 8;
 
-/// An ingress filter of an interface.
+/// Which frames a filter sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Ingress,
+    Egress,
+}
+
+impl Direction {
+    const fn parent(self) -> u32 {
+        match self {
+            Self::Ingress => INGRESS,
+            Self::Egress => EGRESS,
+        }
+    }
+}
+
+/// Where a filter hangs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) direction: Direction,
+    pub(crate) chain: u32,
+    pub(crate) priority: u16,
+    pub(crate) handle: u32,
+}
+
+/// A filter of an interface.
 #[derive(Clone, Debug)]
 pub(crate) struct Filter {
+    pub(crate) chain: u32,
     pub(crate) priority: u16,
     pub(crate) handle: u32,
     /// Which kind of classifier.
@@ -52,6 +79,7 @@ impl Filter {
     fn parse(body: &[u8]) -> Option<Self> {
         let info = u32_at(body, 16)?;
         let mut filter = Self {
+            chain: 0,
             priority: u16::try_from(info >> 16).ok()?,
             handle: u32_at(body, 8)?,
             kind: String::new(),
@@ -61,6 +89,7 @@ impl Filter {
         for (kind, value) in Attributes::behind(body, FIXED_OCTETS) {
             match kind {
                 KIND => filter.kind = text_of(value),
+                CHAIN => filter.chain = u32_at(value, 0)?,
                 OPTIONS => {
                     filter.program = program_of(value);
                     filter.name = name_of(value);
@@ -117,27 +146,32 @@ impl Netlink {
         }
     }
 
-    /// Takes the `clsact` discipline away when no filter is left in either direction.
-    pub(crate) fn remove_unused_clsact(&mut self, interface: u32) -> Result<(), NetlinkError> {
-        if !self.filters(interface, INGRESS)?.is_empty()
-            || !self.filters(interface, EGRESS)?.is_empty()
-        {
-            return Ok(());
-        }
+    /// Takes the `clsact` discipline away, and all filters with it.
+    pub(crate) fn remove_clsact(&mut self, interface: u32) -> Result<(), NetlinkError> {
         let request =
             Request::new(libc::RTM_DELQDISC, &fixed(interface, CLSACT_HANDLE, CLSACT_PARENT, 0))
                 .attribute(KIND, b"clsact\0");
-        self.command("removal of the clsact queueing discipline", request)
+        match self.command("removal of the clsact queueing discipline", request) {
+            // It went with its interface.
+            Err(error) if error.number() == Some(libc::ENODEV) => Ok(()),
+            other => other,
+        }
     }
 
     /// The ingress filters of the interface.
     pub(crate) fn ingress_filters(&mut self, interface: u32) -> Result<Vec<Filter>, NetlinkError> {
-        self.filters(interface, INGRESS)
+        self.filters(interface, Direction::Ingress)
     }
 
-    fn filters(&mut self, interface: u32, parent: u32) -> Result<Vec<Filter>, NetlinkError> {
+    /// The filters of one direction, those of all chains.
+    pub(crate) fn filters(
+        &mut self,
+        interface: u32,
+        direction: Direction,
+    ) -> Result<Vec<Filter>, NetlinkError> {
         let mut filters: Vec<Filter> = Vec::new();
-        let request = Request::new(libc::RTM_GETTFILTER, &fixed(interface, 0, parent, 0));
+        let request =
+            Request::new(libc::RTM_GETTFILTER, &fixed(interface, 0, direction.parent(), 0));
         let answer = self.dump("list of traffic filters", &request, |kind, body| {
             // Each priority also lists an entry without handle: it shows the priority as taken.
             filters.extend((kind == libc::RTM_NEWTFILTER).then(|| Filter::parse(body)).flatten());
@@ -151,8 +185,8 @@ impl Netlink {
                 other?;
                 // A list that changed while it was read is read again: what came last holds.
                 filters.reverse();
-                filters.sort_by_key(|one| (one.priority, one.handle));
-                filters.dedup_by_key(|one| (one.priority, one.handle));
+                filters.sort_by_key(|one| (one.chain, one.priority, one.handle));
+                filters.dedup_by_key(|one| (one.chain, one.priority, one.handle));
                 Ok(filters)
             }
         }
@@ -169,6 +203,33 @@ impl Netlink {
         let request = filter(interface, priority, handle, program)
             .flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
         self.command("creation of an ingress filter", request)
+    }
+
+    /// Adds a filter somewhere else.
+    pub(crate) fn add_filter_at(
+        &mut self,
+        interface: u32,
+        place: Place,
+        program: &Program,
+    ) -> Result<(), NetlinkError> {
+        let request = filter_at(interface, place, program)
+            .attribute(CHAIN, &place.chain.to_ne_bytes())
+            .flag(libc::NLM_F_CREATE | libc::NLM_F_EXCL);
+        self.command("creation of a filter", request)
+    }
+
+    /// Removes a filter somewhere else.
+    pub(crate) fn remove_filter_at(
+        &mut self,
+        interface: u32,
+        place: Place,
+    ) -> Result<(), NetlinkError> {
+        let Place { direction, chain, priority, handle } = place;
+        let fixed = fixed(interface, handle, direction.parent(), info(priority));
+        let request = Request::new(libc::RTM_DELTFILTER, &fixed)
+            .attribute(KIND, b"bpf\0")
+            .attribute(CHAIN, &chain.to_ne_bytes());
+        self.command("removal of a filter", request)
     }
 
     /// Adds an ingress filter of an eBPF program; in its priority it comes first.
@@ -242,10 +303,20 @@ impl Netlink {
 }
 
 fn filter(interface: u32, priority: u16, handle: u32, program: &Program) -> Request {
+    filter_at(
+        interface,
+        Place { direction: Direction::Ingress, chain: 0, priority, handle },
+        program,
+    )
+}
+
+fn filter_at(interface: u32, place: Place, program: &Program) -> Request {
+    let Place { direction, priority, handle, .. } = place;
     let octets = octets_of(program);
     let length = u16::try_from(program.instructions().len()).unwrap_or(u16::MAX).to_ne_bytes();
     let flags = DIRECT_ACTION.to_ne_bytes();
-    Request::new(libc::RTM_NEWTFILTER, &fixed(interface, handle, INGRESS, info(priority)))
+    let fixed = fixed(interface, handle, direction.parent(), info(priority));
+    Request::new(libc::RTM_NEWTFILTER, &fixed)
         .attribute(KIND, b"bpf\0")
         .nested(OPTIONS, &[(BPF_LENGTH, &length), (BPF_INSTRUCTIONS, &octets), (BPF_FLAGS, &flags)])
 }

@@ -10,6 +10,7 @@
 
 mod admission;
 mod capture;
+mod clsact;
 mod fanout;
 mod fast_host;
 mod fast_path;
