@@ -200,6 +200,8 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
         return this.tell('interfaceDown', { interface: event.interface })
       case 'interface-up':
         return this.tell('interfaceUp', { interface: event.interface })
+      case 'recovered':
+        return this.tell('recovered', { code: errorCode(event.code), message: event.message })
       case 'lost':
         return this.tell('eventsLost', { count: event.count })
       case 'error':

@@ -97,7 +97,9 @@ export class Director extends ConfigurableDirector {
    * Stops forwarding and undoes everything: threads, sockets, guards. A second call answers with the
    * promise of the first. Waits on the director (`drained()`) are rejected with `ERR_DIRECTOR_CLOSED`.
    *
-   * @throws DirectorError `ERR_DIRECTOR_GUARD_FAILED` when a guard could not be removed
+   * @throws DirectorError `ERR_DIRECTOR_GUARD_FAILED` when filters could not be removed, as after the
+   * process gave up its rights: on which interface, and the commands that remove them. The director has
+   * closed nevertheless.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close()
@@ -198,6 +200,7 @@ export class Director extends ConfigurableDirector {
   protected override tellCore(event: CoreEvent): void {
     if (event.type === 'interface-down') this.#logger?.warn(`interface ${event.interface} is down`)
     if (event.type === 'interface-up') this.#logger?.warn(`interface ${event.interface} is up`)
+    if (event.type === 'recovered') this.#logger?.warn(event.message)
     if (event.type === 'error' || event.type === 'worker-fault') this.#logger?.error(event.message)
     super.tellCore(event)
     if (event.type === 'server-idle') void this.#checkDrains()

@@ -1,4 +1,4 @@
-import type { DirectorError } from './errors.js'
+import type { DirectorError, DirectorErrorCode } from './errors.js'
 import type { ServiceIdentity } from './snapshot.js'
 
 /** By what kind of mid-stream packet connections were adopted. */
@@ -35,6 +35,14 @@ export interface InterfaceEvent {
   readonly interface: string
 }
 
+/** Something that an `error` event told works again. */
+export interface RecoveredEvent {
+  /** The error's code. */
+  readonly code: DirectorErrorCode
+  /** What works again. */
+  readonly message: string
+}
+
 /** Events were lost because the JavaScript thread did not take them in time. */
 export interface LostEvent {
   /** How many. */
@@ -60,7 +68,9 @@ export interface DirectorEvents {
    * listener for it, it becomes an uncaught exception, as with every EventEmitter.
    */
   error: [error: DirectorError]
-  /** The director has closed: nothing of it remains on the host. */
+  /** What failed and was tried again, as an `error` event told once, works again. */
+  recovered: [event: RecoveredEvent]
+  /** The director has closed. Should something of it remain on the host, `close()` rejects. */
   close: []
 }
 
@@ -69,6 +79,6 @@ export type CoreEvent =
   | ({ readonly type: 'adopted' } & AdoptedEvent)
   | ({ readonly type: 'server-idle'; readonly id: number } & ServerEvent)
   | ({ readonly type: 'interface-down' | 'interface-up' } & InterfaceEvent)
-  | { readonly type: 'error'; readonly code: string; readonly message: string }
+  | { readonly type: 'error' | 'recovered'; readonly code: string; readonly message: string }
   | { readonly type: 'worker-fault'; readonly worker: number; readonly message: string }
   | ({ readonly type: 'lost' } & LostEvent)

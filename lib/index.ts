@@ -42,6 +42,7 @@ export type {
   DirectorEvents,
   InterfaceEvent,
   LostEvent,
+  RecoveredEvent,
   ServerEvent,
 } from './events.js'
 export type { Explanation, Flow, ScheduleExplanation, ServerReference } from './explanation.js'
@@ -55,6 +56,7 @@ export type { CommonOptions, DirectorOptions, Logger, SloppyOptions, Spread } fr
 export { RealServer } from './real-server.js'
 export type { Settings, SettingsPatch } from './settings.js'
 export type {
+  FailureSnapshot,
   HopSnapshot,
   InterfaceSnapshot,
   LiveStatistics,

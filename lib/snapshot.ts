@@ -225,6 +225,16 @@ export interface WaitingSnapshot {
   readonly tooBig: number
 }
 
+/** Something that fails at the moment and is tried again, after 1 s at first and after 30 s at most. */
+export interface FailureSnapshot {
+  /** Code of the `error` event that told it, in kebab-case: `socket` for `ERR_DIRECTOR_SOCKET`. */
+  readonly code: string
+  /** What fails, and why at the last attempt. */
+  readonly message: string
+  /** Attempts that failed since it began. */
+  readonly attempts: number
+}
+
 /** Everything that a live director counts, at one moment. */
 export interface LiveStatistics extends Statistics {
   /** What the interfaces carried. */
@@ -235,4 +245,6 @@ export interface LiveStatistics extends Statistics {
   readonly pending: WaitingSnapshot
   /** How often the hardware address of a server, or of what leads to a client, was not found. */
   readonly neighbourFailures: number
+  /** What fails at the moment and is tried again; empty when all is well. */
+  readonly failing: readonly FailureSnapshot[]
 }

@@ -27,7 +27,7 @@ export async function startDirector<T extends Started>(
   const wake = (): void => made.director?.takeEvents()
   unwrap(await core.start(textOf(coreOptions(options, commands)), wake), paths)
   if (signal?.aborted) {
-    await core.close()
+    unwrap(await core.close())
     throw abortedError('Director.start()', signal)
   }
   logger?.info(`a director runs on ${options.interfaces.join(', ')}`)

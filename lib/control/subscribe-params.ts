@@ -10,6 +10,7 @@ export const CONTROL_EVENTS = [
   'serverDrained',
   'interfaceDown',
   'interfaceUp',
+  'recovered',
   'eventsLost',
   'error',
   'close',

@@ -152,6 +152,11 @@ export class Daemon {
     await this.#director.close()
   }
 
+  /** What stays on the host although the director has closed. */
+  async left(): Promise<DirectorError | undefined> {
+    return this.#director.close().then(() => undefined, asDirectorError)
+  }
+
   /** Undoes what is left after the director has closed. */
   async close(): Promise<void> {
     clearInterval(this.#procTimer)
@@ -165,7 +170,7 @@ export class Daemon {
       reload: async () => ({ version: await this.reload() }),
       shutdown: () => {
         // The answer goes out first.
-        setImmediate(() => void this.stop())
+        setImmediate(() => void this.stop().catch(() => undefined))
         return {}
       },
     })

@@ -72,6 +72,11 @@ export async function run(args: readonly string[]): Promise<number> {
     for (const signal of early) take(signal)
     await daemon.ended
     await daemon.close()
+    const left = await daemon.left()
+    if (left) {
+      log.failure('left', left)
+      return 1
+    }
     log.tell('info', 'stopped', 'the director has closed')
     // A director that closes unasked had a fault, which the log has.
     return daemon.stopping ? 0 : 1
@@ -84,7 +89,8 @@ export async function run(args: readonly string[]): Promise<number> {
 function obey(daemon: Daemon, signal: NodeJS.Signals, log: Log): void {
   log.tell('info', 'signal', `${signal} received`)
   if (signal !== 'SIGHUP') {
-    daemon.stop().catch((error: unknown) => log.failure('fault', asDirectorError(error)))
+    // What stays on the host is told once the director has ended.
+    daemon.stop().catch(() => undefined)
     return
   }
   daemon.reload().catch((error: unknown) => {

@@ -1,10 +1,13 @@
 // What a program does with a director in one namespace: a scenario each, named by the first
 // argument; its outcome is printed as JSON.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { Worker } from 'node:worker_threads'
 
-import { Director, isDirectorError, type DirectorOptions } from 'l4-director'
+import { Director, isDirectorError, type DirectorError, type DirectorOptions } from 'l4-director'
 
 import { collected, collectingUntil } from '../unit/collector.ts'
 
@@ -23,6 +26,24 @@ async function codeOf(attempt: Promise<unknown>): Promise<string> {
 /** Starts a director and closes it at once. */
 async function startAgain(): Promise<string> {
   return codeOf(Director.start(options).then((director) => director.close()))
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const end = Date.now() + 20_000
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`waited 20 s for ${String(condition)}`)
+    await setTimeout(20)
+  }
+}
+
+/** Never comes. */
+const forever = new Promise<never>(() => undefined)
+
+/** Ends the process, in some way, with a director at work. */
+async function end(how: () => void): Promise<never> {
+  await Director.start(options)
+  how()
+  return forever
 }
 
 const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -85,12 +106,131 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
 
   /** Many directors one after the other leave no threads behind. */
   async rounds() {
-    const { readdirSync } = await import('node:fs')
     const threads = (): number => readdirSync('/proc/self/task').length
     await startAgain()
     const before = threads()
     for (let round = 0; round < 5; round += 1) await startAgain()
     return { grown: threads() - before }
+  },
+
+  /** Rights given up after the start: what asks for neighbours, what closing says, what removes the rest. */
+  async rights() {
+    const told: string[] = []
+    const director = await Director.start(options)
+    director.on('error', (error: DirectorError) => told.push(error.code))
+    director.on('recovered', ({ code }) => told.push(`recovered ${code}`))
+    process.seteuid?.(65_534)
+    director.services[0]?.addServer({ address: '10.82.0.102' })
+    const state = async (): Promise<unknown> => (await director.snapshot()).hops.map((hop) => hop.state)
+    await until(async () => isDeepStrictEqual(await state(), ['ready', 'ready']))
+    const { failing } = await director.snapshot()
+    const closing = await director.close().catch((error: unknown) => error as DirectorError)
+    process.seteuid?.(0)
+    const { code, message } = closing as DirectorError
+    const command = /by `(tc [^`]*)`/.exec(message)?.[1] ?? ''
+    execFileSync('sh', ['-c', command])
+    return {
+      told,
+      failing: failing.map((one) => one.code),
+      code,
+      names: message.includes(options.interfaces[0] ?? '-'),
+    }
+  },
+
+  /** Rights given up and got back: told when it is over. */
+  async recovery() {
+    const told: string[] = []
+    const director = await Director.start(options)
+    director.on('error', (error: DirectorError) => told.push(error.code))
+    director.on('recovered', ({ code }) => told.push(`recovered ${code}`))
+    process.seteuid?.(65_534)
+    // Nobody has the address, so that it is asked for again and again.
+    director.services[0]?.addServer({ address: '10.82.0.199' })
+    await until(() => told.length > 0)
+    process.seteuid?.(0)
+    await until(() => told.length > 1)
+    const { failing } = await director.snapshot()
+    await director.close()
+    return { told, failing }
+  },
+
+  /** Few file descriptors: what start() says of each number that is left. */
+  async descriptors() {
+    const helper = spawn('sh', { stdio: ['pipe', 'pipe', 'inherit'] })
+    const limit = async (files: number): Promise<void> => {
+      helper.stdin.write(`prlimit --pid ${process.pid} --nofile=${files}:4096; echo done\n`)
+      await once(helper.stdout, 'data')
+    }
+    await startAgain()
+    const open = readdirSync('/proc/self/fd').length
+    const refusals = new Set<string>()
+    let starts = 0
+    for (let left = 0; left < 30; left += 1) {
+      await limit(open + left)
+      const started = await Director.start(options).catch((error: unknown) => error as DirectorError)
+      await limit(4096)
+      if (started instanceof Director) {
+        starts += 1
+        await started.close()
+      } else
+        refusals.add(`${started.code} ${/raise its limit/.exec(started.message)?.[0] ?? started.message}`)
+    }
+    helper.stdin.end()
+    return {
+      refusals: [...refusals],
+      grown: readdirSync('/proc/self/fd').length > open,
+      started: starts > 20,
+    }
+  },
+
+  /** The process ends by itself while a director runs, starts or closes; nobody waits for `close()`. */
+  exit: () => end(() => process.exit(0)),
+  throw: () =>
+    end(() => {
+      setImmediate(() => {
+        throw new Error('as told')
+      })
+    }),
+  reject: () =>
+    end(() => {
+      void Promise.reject(new Error('as told'))
+    }),
+  async exitWhileStarting() {
+    void Director.start(options)
+    process.exit(0)
+  },
+  async exitSoonWhileStarting() {
+    void Director.start(options)
+    await setTimeout(5)
+    process.exit(0)
+  },
+  async exitWhileClosing() {
+    const director = await Director.start(options)
+    void director.close()
+    process.exit(0)
+  },
+  async exitInWorker() {
+    const worker = new Worker(
+      `const { workerData } = require('node:worker_threads')
+       import(workerData.package)
+         .then(({ Director }) => Director.start(workerData.options))
+         .then(() => process.exit(3))`,
+      { eval: true, workerData: { package: import.meta.resolve('l4-director'), options } },
+    )
+    const [status] = (await once(worker, 'exit')) as [number]
+    return { status, again: await startAgain() }
+  },
+  async exitInWorkerWhileStarting() {
+    const worker = new Worker(
+      `const { workerData } = require('node:worker_threads')
+       import(workerData.package).then(({ Director }) => {
+         void Director.start(workerData.options)
+         process.exit(3)
+       })`,
+      { eval: true, workerData: { package: import.meta.resolve('l4-director'), options } },
+    )
+    const [status] = (await once(worker, 'exit')) as [number]
+    return { status, again: await startAgain() }
   },
 }
 

@@ -56,19 +56,23 @@ impl Live {
         let mut state = self.state();
         if matches!(*state, State::Closed) {
             drop(state);
-            director.close();
+            close(&director)?;
             return Err(closed());
         }
         *state = State::Running(director);
         Ok(())
     }
 
-    fn close(&self) {
-        let state = std::mem::replace(&mut *self.state(), State::Closed);
-        if let State::Running(director) = state {
-            director.close();
+    fn close(&self) -> std::result::Result<(), Refusal> {
+        match std::mem::replace(&mut *self.state(), State::Closed) {
+            State::Running(director) => close(&director),
+            State::New | State::Closed => Ok(()),
         }
     }
+}
+
+fn close(director: &Director) -> std::result::Result<(), Refusal> {
+    director.close().map_err(|error| Refusal::new(error.code(), error.to_string()))
 }
 
 fn closed() -> Refusal {
@@ -156,10 +160,7 @@ impl BindingDirector {
     #[napi(catch_unwind)]
     pub fn close(&self) -> AsyncTask<Job> {
         let live = Arc::clone(&self.live);
-        Job::spawn(move || {
-            live.close();
-            outcome(Ok(()))
-        })
+        Job::spawn(move || outcome(live.close()))
     }
 
     fn ask<T: serde::Serialize>(

@@ -1,5 +1,6 @@
 //! Why a director does not start or does not change: each with a stable code and what to do.
 
+use afpacket::lacks_descriptor;
 use engine::command::Issue;
 use thiserror::Error;
 
@@ -48,6 +49,12 @@ pub enum StartError {
         /// The interface, the call and the kernel's answer.
         message: String,
     },
+    /// There is no file descriptor left for a socket.
+    #[error("{message}")]
+    Descriptors {
+        /// The call and the kernel's answer.
+        message: String,
+    },
     /// A thread could not be started.
     #[error("a worker thread could not be started: {0}")]
     Thread(std::io::Error),
@@ -56,7 +63,26 @@ pub enum StartError {
     Apply(#[from] ApplyError),
 }
 
+/// What to do where descriptors are missing.
+const MORE_DESCRIPTORS: &str = "the process has no file descriptor left: raise its limit \
+(LimitNOFILE= of a systemd unit, ulimit -n), close files, or ask for fewer workers";
+
 impl StartError {
+    /// The error for a call that the kernel refused.
+    pub(crate) fn refused(error: &(dyn std::error::Error + 'static)) -> Self {
+        let message = error.to_string();
+        if lacks_descriptor(error) {
+            Self::Descriptors { message }
+        } else {
+            Self::Socket { message }
+        }
+    }
+
+    /// Whether there was no file descriptor left.
+    pub(crate) const fn lacks_descriptor(&self) -> bool {
+        matches!(self, Self::Descriptors { .. } | Self::Apply(ApplyError::Descriptors { .. }))
+    }
+
     /// The stable name of the kind of error.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -66,7 +92,7 @@ impl StartError {
             Self::MissingCapability { .. } => "missing-capability",
             Self::FastPath { .. } => "fast-path",
             Self::InvalidOption { .. } => "invalid-options",
-            Self::Socket { .. } | Self::Thread(_) => "socket",
+            Self::Socket { .. } | Self::Descriptors { .. } | Self::Thread(_) => "socket",
             Self::Apply(error) => error.code(),
         }
     }
@@ -82,8 +108,9 @@ impl StartError {
             Self::MissingCapability { .. } => "grant the capability, or use an offline director",
             Self::FastPath { .. } => "grant the capability, or leave `fastPath` out",
             Self::InvalidOption { .. } => "change the option",
+            Self::Descriptors { .. } => MORE_DESCRIPTORS,
             Self::Socket { .. } | Self::Thread(_) => {
-                "ask for fewer ring frames or workers, or free memory and descriptors"
+                "ask for fewer ring frames or workers, or free memory"
             }
             Self::Apply(error) => error.remedy(),
         }
@@ -127,6 +154,12 @@ pub enum ApplyError {
         /// The call and the kernel's answer.
         message: String,
     },
+    /// There is no file descriptor left for what the change needs.
+    #[error("{message}")]
+    Descriptors {
+        /// The call and the kernel's answer.
+        message: String,
+    },
     /// A worker stopped by a fault of the director itself.
     #[error("worker {worker} does not answer")]
     WorkerFault {
@@ -139,14 +172,26 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    pub(crate) const GUARD_FAILED: &str = "guard-failed";
+
+    /// The error for a claim or filter that the kernel refused.
+    pub(crate) fn refused(error: &(dyn std::error::Error + 'static)) -> Self {
+        let message = error.to_string();
+        if lacks_descriptor(error) {
+            Self::Descriptors { message }
+        } else {
+            Self::FilterFailed { message }
+        }
+    }
+
     /// The stable name of the kind of error.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",
             Self::ServiceInUse { .. } => "service-in-use",
-            Self::GuardFailed { .. } => "guard-failed",
-            Self::FilterFailed { .. } => "socket",
+            Self::GuardFailed { .. } => Self::GUARD_FAILED,
+            Self::FilterFailed { .. } | Self::Descriptors { .. } => "socket",
             Self::WorkerFault { .. } => "worker-fault",
             Self::Closed => "closed",
         }
@@ -164,6 +209,7 @@ impl ApplyError {
                 "CAP_NET_ADMIN and a kernel with the clsact qdisc and cls_bpf are needed"
             }
             Self::FilterFailed { .. } => "raise net.core.optmem_max, or serve fewer services",
+            Self::Descriptors { .. } => MORE_DESCRIPTORS,
             Self::WorkerFault { .. } | Self::Closed => "start a new director",
         }
     }
@@ -176,6 +222,54 @@ impl ApplyError {
             _ => &[],
         }
     }
+}
+
+/// What a director that has closed left on an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remains {
+    /// The interface.
+    pub interface: String,
+    /// Why it could not be removed.
+    pub reason: String,
+    /// The commands that remove it; none when the kernel did not list it.
+    pub commands: Vec<String>,
+}
+
+/// Something of a director that has closed stays on the host.
+#[derive(Debug, Error)]
+#[error("{}", stays(.remains))]
+pub struct CloseError {
+    /// What stays, by interface; at least one.
+    pub remains: Vec<Remains>,
+}
+
+impl CloseError {
+    /// The error for what remains, if anything does.
+    pub(crate) fn of(remains: Vec<Remains>) -> Result<(), Self> {
+        if remains.is_empty() { Ok(()) } else { Err(Self { remains }) }
+    }
+
+    /// The stable name of the kind of error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        ApplyError::GUARD_FAILED
+    }
+}
+
+fn stays(remains: &[Remains]) -> String {
+    let interfaces: Vec<_> = remains.iter().map(|one| one.interface.as_str()).collect();
+    let interfaces = interfaces.join(", ");
+    let commands: Vec<_> =
+        remains.iter().flat_map(|one| &one.commands).map(String::as_str).collect();
+    let by_hand = match commands.as_slice() {
+        [] => "remove what `tc filter show dev INTERFACE ingress` lists of it".to_owned(),
+        commands => format!("remove them by `{}`", commands.join("; ")),
+    };
+    let reason = remains.first().map_or("", |one| &one.reason);
+    format!(
+        "the director has closed, but its filters stay on {interfaces} and go on dropping the \
+         traffic of its services: {by_hand}, or start a director there, which takes them over; {reason}"
+    )
 }
 
 fn first(issues: &[Issue]) -> String {

@@ -58,6 +58,13 @@ pub enum Event {
         /// What failed and what to do.
         message: String,
     },
+    /// Something that failed and was tried again works again.
+    Recovered {
+        /// Stable name of the kind of error, as it was told when it began.
+        code: &'static str,
+        /// What works again.
+        message: String,
+    },
     /// A worker stopped by a fault of the director itself; the director closes cleanly after it.
     WorkerFault {
         /// The worker, from 0.

@@ -56,6 +56,7 @@ pub mod pending;
 pub mod port;
 pub mod process;
 mod query;
+mod retry;
 #[cfg(test)]
 mod testing;
 mod transaction;
@@ -63,4 +64,4 @@ mod ways;
 mod worker;
 
 pub use configured::ServerPlace;
-pub use error::{ApplyError, StartError};
+pub use error::{ApplyError, CloseError, Remains, StartError};

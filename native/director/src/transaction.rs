@@ -29,6 +29,9 @@ pub(crate) trait Outside {
     /// Lets all workers use `configuration` and waits until they do.
     fn switch(&mut self, configuration: &Arc<Configuration>) -> Result<(), ApplyError>;
 
+    /// Takes in how giving back what is no longer served went; it is tried again after a failure.
+    fn reduced(&mut self, outcome: Result<(), &ApplyError>);
+
     /// Tells that something went wrong that the change survives.
     fn report(&mut self, error: &ApplyError);
 }
@@ -86,6 +89,7 @@ impl<O: Outside> InForce<O> {
         let wanted = Exposure::of(&next);
         if wanted == self.exposure {
             self.exceeds = false;
+            self.outside.reduced(Ok(()));
             return self.switch(next);
         }
         let claims = self.claim(&wanted)?;
@@ -127,21 +131,33 @@ impl<O: Outside> InForce<O> {
         self.outside.expose(&self.exposure)
     }
 
+    /// Whether giving back what is no longer served failed and is to be tried again.
+    pub(crate) const fn exceeds(&self) -> bool {
+        self.exceeds
+    }
+
+    /// Tries again to give back what is no longer served.
+    pub(crate) fn reduce_again(&mut self) {
+        self.reduce(Exposure::of(&self.configuration));
+    }
+
     /// Gives back what is no longer served. The change is in force whether or not that works: what
-    /// is kept from the host too long is tried again with the next change.
+    /// is kept from the host too long is tried again later.
     fn reduce(&mut self, wanted: Exposure) {
         self.exceeds = false;
         if wanted == self.exposure {
+            self.outside.reduced(Ok(()));
             return;
         }
         match self.outside.expose(&wanted) {
             Ok(()) => {
                 self.claims.retain(|one, _| wanted.contains(one));
                 self.exposure = wanted;
+                self.outside.reduced(Ok(()));
             }
             Err(error) => {
                 self.exceeds = true;
-                self.outside.report(&error);
+                self.outside.reduced(Err(&error));
             }
         }
     }

@@ -5,15 +5,19 @@ mod lab;
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::process::{Child, Command as Process, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
+use afpacket::Waker;
 use director::event::Event;
 use director::live::{Director, StartOptions};
+use director::port::{AfPacketOptions, AfPacketPort, Offload, Outgoing, PacketPort};
 use director::{ApplyError, StartError};
 use engine::command::{
     Command, ForwardingMethod, Protocol, SchedulerFlag, SchedulerName, ServerKey, ServerSpec,
     ServiceKey, ServiceSpec,
 };
+use engine::frame::InterfaceId;
 use engine::snapshot::{ConnectionFilter, Counter, Flow};
 use lab::{Lab, PATIENCE, PORT, VIRTUAL, VIRTUAL_IPV6, privileged, wait_for};
 
@@ -164,8 +168,8 @@ fn connections_reach_both_servers_and_the_host_keeps_quiet() {
     director.zero(None).expect("it is at work");
     let statistics = director.statistics().expect("it is at work");
     assert_eq!(statistics.engine.traffic.in_packets, Counter(0));
-    director.close();
-    director.close();
+    director.close().expect("nothing stays");
+    director.close().expect("nothing stays");
     assert!(director.closed());
     assert!(matches!(director.apply(&[]), Err(ApplyError::Closed)));
     assert_eq!(lab.filters("in0"), "");
@@ -228,7 +232,7 @@ fn a_guard_that_another_program_removes_is_put_back() {
     assert!(matches!(told, Event::Error { code: "guard-failed", .. }), "{told:?}");
     assert_eq!(lab.guards("in0").len(), 1);
     lab.connect().and_then(|mut connection| connection.exchange(10)).expect("it answers");
-    director.close();
+    director.close().expect("nothing stays");
     assert_eq!(lab.filters("in0"), "");
 }
 
@@ -281,7 +285,7 @@ fn an_interface_that_is_deleted_and_made_again_is_used_again() {
     for _ in 0..8 {
         lab.connect().and_then(|mut connection| connection.exchange(10)).expect("it answers");
     }
-    director.close();
+    director.close().expect("nothing stays");
     assert_eq!(lab.filters("in0"), "");
 }
 
@@ -448,7 +452,7 @@ fn changes_and_questions_from_many_threads_disturb_no_connection() {
     assert_eq!(configuration.version().number, 1 + 200 + 40);
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| director.close());
+            scope.spawn(|| director.close().expect("nothing stays"));
             scope.spawn(|| drop(director.statistics()));
         }
     });
@@ -475,6 +479,64 @@ fn a_killed_director_is_succeeded_with_its_guard_taken_over() {
     wait_for_event(&events, "an adoption", |event| matches!(event, Event::Adopted { .. }));
     drop(director);
     assert_eq!(lab.filters("in0"), "");
+}
+
+#[test]
+fn two_directors_leave_nothing_behind_in_either_order() {
+    if !privileged("two_directors_leave_nothing_behind_in_either_order") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let other = || vec![Command::AddService { service: other_service() }];
+    for first_leaves_first in [true, false] {
+        let (first, _) = start(&lab, options(both_servers())).expect("it starts");
+        let (second, _) = start(&lab, options(other())).expect("it starts");
+        let (leaves, stays) = if first_leaves_first { (first, second) } else { (second, first) };
+        leaves.close().expect("nothing stays");
+        assert_eq!(lab.guards("in0").len(), 1, "{}", lab.filters("in0"));
+        stays.close().expect("nothing stays");
+        assert!(!lab.disciplines("in0").contains("clsact"), "{}", lab.disciplines("in0"));
+    }
+}
+
+#[test]
+fn the_successor_of_a_killed_director_leaves_nothing_behind() {
+    if !privileged("the_successor_of_a_killed_director_leaves_nothing_behind") {
+        return;
+    }
+    let lab = lab_with_servers();
+    let mut killed = other_process(&lab);
+    killed.kill().expect("it can be killed");
+    killed.wait().expect("it is over");
+    let (director, _events) = start(&lab, options(both_servers())).expect("it starts");
+    director.close().expect("nothing stays");
+    assert!(!lab.disciplines("in0").contains("clsact"), "{}", lab.disciplines("in0"));
+}
+
+#[test]
+fn a_sender_that_could_not_be_opened_is_tried_again() {
+    if !privileged("a_sender_that_could_not_be_opened_is_tried_again") {
+        return;
+    }
+    let lab = Lab::new();
+    let later = InterfaceId(4711);
+    lab.inside("d", || {
+        let waker = Arc::new(Waker::new().expect("a descriptor is left"));
+        let mut port = AfPacketPort::new(AfPacketOptions::default(), waker);
+        let mut send = || {
+            let octets = &[0; 60];
+            let frame =
+                Outgoing { interface: later, octets, vlan: None, offload: Offload::default() };
+            port.send(std::iter::once(frame));
+            let mut counters = Vec::new();
+            port.counters(&mut counters);
+            counters[0]
+        };
+        assert_eq!(send().send_failures, Counter(1), "there is no such interface");
+        lab.ip("d", "link add later index 4711 type dummy");
+        lab.ip("d", "link set later up");
+        wait_for("the frame to be sent", || send().sent > Counter(0));
+    });
 }
 
 /// A director in another process, at work.

@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use crate::error::{Named, SyscallError};
+use crate::error::{Named, SyscallError, is_gone};
 use crate::sys::{self, socket::set_number};
 use message::{Messages, Received, Request};
 
@@ -51,6 +51,12 @@ pub enum NetlinkError {
 }
 
 impl NetlinkError {
+    /// Whether the interface does not exist any more, or is down.
+    #[must_use]
+    pub fn is_interface_away(&self) -> bool {
+        is_gone(self.number()) || self.number() == Some(libc::ENETDOWN)
+    }
+
     /// The kernel's error number; `None` when it was not the kernel that refused.
     #[must_use]
     pub fn number(&self) -> Option<i32> {

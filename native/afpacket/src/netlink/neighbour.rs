@@ -1,6 +1,6 @@
 //! Hardware addresses of the machines on a link.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use super::message::{Attributes, Request, address_of, octets_of, u16_at, u32_at};
 use super::{Netlink, NetlinkError};
@@ -120,6 +120,30 @@ impl Netlink {
         let request =
             request(libc::RTM_NEWNEIGH, interface, address, libc::NTF_USE).flag(libc::NLM_F_CREATE);
         self.command("resolution of a neighbour", request)
+    }
+}
+
+/// The port of the discard protocol: what comes to it is thrown away.
+const DISCARD: u16 = 9;
+
+/// Makes the kernel ask for a neighbour where the right to tell it so is missing: by an empty datagram
+/// to it, which the kernel can only send once it knows the hardware address. It goes by the route of
+/// the kernel, so it serves for neighbours that packets to themselves are routed to.
+pub fn provoke(interface: u32, address: IpAddr) {
+    let (own, to) = match address {
+        IpAddr::V4(address) => {
+            (SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), SocketAddr::from((address, DISCARD)))
+        }
+        IpAddr::V6(address) => (
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+            SocketAddrV6::new(address, DISCARD, 0, interface).into(),
+        ),
+    };
+    // The caller knows that asking fails, and tells of it; without a route nothing helps.
+    if let Ok(socket) = UdpSocket::bind(own)
+        && socket.set_nonblocking(true).is_ok()
+    {
+        drop(socket.send_to(&[], to));
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod bpf;
+pub(crate) mod exit;
 pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod poll;

@@ -230,7 +230,7 @@ impl Control {
         }
         self.guards_due = now + GUARD_INTERVAL;
         self.reattach();
-        for (code, message) in restore(&self.parts.shared) {
+        for (code, message) in restore(&self.parts.shared, now) {
             sink(&self.parts.event_sink, Event::Error { code, message });
         }
     }
@@ -267,24 +267,38 @@ impl Control {
 
 /// Puts missing guards and filters of the fast path back; what there is to tell. The sink is not
 /// called in here: it may want to change the configuration, which is held.
-fn restore(shared: &Shared) -> Vec<(&'static str, String)> {
+fn restore(shared: &Shared, now: Instant) -> Vec<(&'static str, String)> {
     let mut in_force = shared.in_force();
     let Some(in_force) = in_force.as_mut() else { return Vec::new() };
-    let guards = restore_guards(in_force).map(|message| ("guard-failed", message));
+    if in_force.exceeds() && in_force.outside.reducing.is_due(now) {
+        in_force.reduce_again();
+    }
+    let guards = restore_guards(in_force, now).map(|message| ("guard-failed", message));
     let fast_path = in_force.outside.restore_fast_path().map(|message| ("fast-path", message));
     guards.into_iter().chain(fast_path).collect()
 }
 
-fn restore_guards(in_force: &mut InForce<Host>) -> Option<String> {
+/// Puts missing guards back; what there is to tell. Where that fails it is tried again.
+fn restore_guards(in_force: &mut InForce<Host>, now: Instant) -> Option<String> {
     let missing = in_force.outside.unguarded();
     if missing.is_empty() {
+        in_force.outside.restoring.succeeded();
+        return None;
+    }
+    if !in_force.outside.restoring.is_due(now) {
         return None;
     }
     let removed = format!("another program removed the ingress guard on {}", missing.join(", "));
-    Some(match in_force.expose_again() {
-        Ok(()) => format!("{removed}; it was put back"),
-        Err(error) => format!("{removed}; it could not be put back: {error}"),
-    })
+    match in_force.expose_again() {
+        Ok(()) => {
+            in_force.outside.restoring.succeeded();
+            Some(format!("{removed}; it was put back"))
+        }
+        Err(error) => {
+            in_force.outside.restoring.failed(now, &error);
+            None
+        }
+    }
 }
 
 /// Gives the workers the ways of now. The resolver is held, so that tables keep their order.

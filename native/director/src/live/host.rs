@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, Weak};
 
 use afpacket::classifier::Classifier;
-use afpacket::guard::Found;
+use afpacket::guard::{Found, removal_commands};
 use afpacket::netlink::Netlink;
 use afpacket::netlink::link::Link;
 use afpacket::{Admission, Claim, ClaimError, FastFilter, FastPath, Guard};
@@ -14,12 +14,13 @@ use super::fast_path::{self, Unavailable};
 use super::options::StartOptions;
 use super::ownership::{self, Ownership};
 use crate::clock::Clock;
-use crate::error::ApplyError;
+use crate::error::{ApplyError, Remains};
 use crate::event::Event;
 use crate::events::EventSender;
 use crate::exposure::{Exposed, Exposure};
 use crate::port::AfPacketControl;
 use crate::query::Query;
+use crate::retry::{Failures, Retry};
 use crate::transaction::Outside;
 use crate::worker::WorkerCommand;
 
@@ -44,6 +45,7 @@ pub(super) struct HostParts {
     pub(super) shared: Weak<Shared>,
     pub(super) clock: Clock,
     pub(super) events: EventSender,
+    pub(super) failures: Failures,
     pub(super) fast_path: Option<Arc<FastPath>>,
     pub(super) admissions: Vec<Arc<Admission>>,
 }
@@ -58,6 +60,10 @@ pub(super) struct Host {
     shared: Weak<Shared>,
     clock: Clock,
     events: EventSender,
+    /// Giving back what is no longer served.
+    pub(super) reducing: Retry,
+    /// Putting back guards that somebody removed.
+    pub(super) restoring: Retry,
     pub(super) fast_path: Option<Arc<FastPath>>,
     /// What separates known connections from others, for each worker.
     pub(super) admissions: Vec<Arc<Admission>>,
@@ -66,9 +72,22 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(parts: HostParts) -> Self {
         let HostParts { options, netlink, ownership, shared, clock, events, .. } = parts;
-        let HostParts { fast_path, admissions, .. } = parts;
-        let guarded = Vec::new();
-        Self { guarded, options, netlink, ownership, shared, clock, events, fast_path, admissions }
+        let HostParts { failures, fast_path, admissions, .. } = parts;
+        let retry =
+            |what: &str| Retry::new(failures.clone(), ApplyError::GUARD_FAILED, what.to_owned());
+        Self {
+            guarded: Vec::new(),
+            options,
+            netlink,
+            ownership,
+            shared,
+            clock,
+            events,
+            reducing: retry("traffic that is no longer served is still taken from the host"),
+            restoring: retry("an ingress guard that another program removed is not back"),
+            fast_path,
+            admissions,
+        }
     }
 
     /// Gets ready to keep traffic of an interface from the host.
@@ -181,7 +200,7 @@ impl Host {
         let filter =
             |query| WorkerCommand::Port(AfPacketControl::Filter(Arc::clone(&classifier)), query);
         for result in shared.workers.request_all(filter)? {
-            result.map_err(|error| ApplyError::FilterFailed { message: error.to_string() })?;
+            result.map_err(|error| ApplyError::refused(&error))?;
         }
         Ok(())
     }
@@ -198,7 +217,7 @@ impl Host {
             return Ok(classifier);
         }
         let own = self.netlink.addresses();
-        let own = own.map_err(|error| ApplyError::FilterFailed { message: error.to_string() })?;
+        let own = own.map_err(|error| ApplyError::refused(&error))?;
         let own = own.into_iter().map(|own| own.address);
         let classifier = classifier.with_returns(exposure.returns(), own.clone());
         if !exposure.has_tunnels() {
@@ -223,7 +242,7 @@ impl Outside for Host {
                     service: exposed.to_string(),
                     interface: guarded.name.clone(),
                 },
-                other => ApplyError::FilterFailed { message: other.to_string() },
+                other => ApplyError::refused(&other),
             })
         };
         self.guarded.iter().map(claim).collect()
@@ -250,27 +269,50 @@ impl Outside for Host {
         answers.wait().map(drop)
     }
 
+    fn reduced(&mut self, outcome: Result<(), &ApplyError>) {
+        match outcome {
+            Ok(()) => self.reducing.succeeded(),
+            Err(error) => self.reducing.failed(self.clock.now(), error),
+        }
+    }
+
     fn report(&mut self, error: &ApplyError) {
         self.events.send(Event::Error { code: error.code(), message: error.to_string() });
         self.events.flush();
     }
 }
 
+impl Host {
+    /// Takes the filters from all interfaces, by the socket of their own network namespace: the
+    /// calling thread may be in another one by now. Returns what could not be taken back.
+    pub(super) fn give_back(&mut self) -> Vec<Remains> {
+        let Self { guarded, netlink, ownership, .. } = self;
+        guarded.drain(..).filter_map(|one| give_back(one, netlink, ownership.id())).collect()
+    }
+}
+
+fn give_back(guarded: Guarded, netlink: &mut Netlink, id: &str) -> Option<Remains> {
+    let Guarded { name, guard, fast, orphans, .. } = guarded;
+    let (interface, orphan_ids) = (guard.interface(), ownership::ids(&orphans));
+    let mut failures = Vec::new();
+    if let Some(Err(error)) = fast.map(|fast| fast.remove(netlink)) {
+        failures.push(error.to_string());
+    }
+    let orphans = orphans.into_iter().filter_map(|orphan| orphan.remove(netlink).err());
+    failures.extend(orphans.map(|error| error.to_string()));
+    if let Err(error) = guard.remove(netlink) {
+        failures.push(error.to_string());
+    }
+    let reason = failures.into_iter().next_back()?;
+    let of = |other: &str| other == id || orphan_ids.iter().any(|orphan| orphan == other);
+    let commands = removal_commands(netlink, interface, &name, of).unwrap_or_default();
+    Some(Remains { interface: name, reason, commands })
+}
+
 impl Drop for Host {
-    /// Removes the guards by the socket of their own network namespace: the calling thread may be
-    /// in another one by now.
     fn drop(&mut self) {
-        let Self { guarded, netlink, .. } = self;
-        for Guarded { guard, fast, orphans, .. } in guarded.drain(..) {
-            if let Some(fast) = fast {
-                drop(fast.remove(netlink));
-            }
-            for orphan in orphans {
-                // Nobody is left to hear of failures; the next director finds what stays.
-                drop(orphan.remove(netlink));
-            }
-            drop(guard.remove(netlink));
-        }
+        // What stays is told by whoever closes; here a start fails, and that is what is told.
+        drop(self.give_back());
     }
 }
 

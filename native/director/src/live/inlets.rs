@@ -24,8 +24,8 @@ pub(super) fn open(
     let unknown = overload::ring(options, link);
     let (mut group, mut group_of_unknown) = (None, None);
     let mut open = |admission: Option<&Arc<Admission>>| {
-        let fail = |error: OpenError| refused(&link.name, &error);
-        let socket = |error: SyscallError| StartError::Socket { message: error.to_string() };
+        let fail = |error: OpenError| refused(&link.name, error);
+        let socket = |error: SyscallError| StartError::refused(&error);
         let fanout = |group| fanout(options, group);
         let mut inlet = Inlet::open(InterfaceId(link.index), &port, fanout(group)).map_err(fail)?;
         if let Some(admission) = admission {
@@ -56,14 +56,22 @@ pub(super) fn stations<'a>(
     links.filter_map(station).collect()
 }
 
-fn refused(interface: &str, error: &OpenError) -> StartError {
-    match error {
+/// A socket of an interface that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{interface}: {source}")]
+struct OnInterface {
+    interface: String,
+    source: OpenError,
+}
+
+fn refused(interface: &str, error: OpenError) -> StartError {
+    match &error {
         OpenError::Syscall { source, .. } if source.is_permission() => {
             StartError::MissingCapability {
                 call: format!("a packet socket on {interface} was refused"),
                 advice: capability::advice(),
             }
         }
-        _ => StartError::Socket { message: format!("{interface}: {error}") },
+        _ => StartError::refused(&OnInterface { interface: interface.to_owned(), source: error }),
     }
 }

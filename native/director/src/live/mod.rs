@@ -5,6 +5,7 @@
 //! questions come from any thread.
 
 mod control;
+mod exit;
 mod fast_path;
 mod host;
 mod inlets;
@@ -30,17 +31,19 @@ use engine::snapshot::{
 };
 use serde::Serialize;
 
-use crate::error::{ApplyError, StartError};
+use crate::error::{ApplyError, CloseError, Remains, StartError};
 use crate::event::Event;
 use crate::merge;
 use crate::pending::PendingCounters;
 use crate::port::InterfaceCounters;
 use crate::query::{Query, Question, ROWS_MAX, WorkerStatistics};
+use crate::retry::{FailureSnapshot, Failures};
 use crate::transaction::InForce;
 
 pub use options::{Spread, StartOptions};
 pub use resolver::HopSnapshot;
 
+use exit::Busy;
 use host::Host;
 use resolver::Resolver;
 use workers::Workers;
@@ -70,6 +73,8 @@ pub struct LiveStatistics {
     pub pending: PendingCounters,
     /// How often a neighbour was given up.
     pub neighbour_failures: Counter,
+    /// What fails at the moment and is tried again.
+    pub failing: Vec<FailureSnapshot>,
 }
 
 /// What all threads of a director share.
@@ -78,9 +83,12 @@ struct Shared {
     /// None once the director is closed.
     in_force: Mutex<Option<InForce<Host>>>,
     resolver: Mutex<Resolver>,
+    failures: Failures,
     workers: Workers,
     waker: Arc<Waker>,
     closing: AtomicBool,
+    /// What could not be taken back from the host when the director closed.
+    remains: Mutex<Vec<Remains>>,
 }
 
 impl Shared {
@@ -95,9 +103,17 @@ impl Shared {
     /// Ends the workers, then takes back what was taken from the host. Frames that arrive in
     /// between are lost rather than answered by the host with a reset.
     fn shut_down(&self) {
+        // Held all the while: whoever closes, too, waits until it is done.
+        let mut remains = self.remains();
         let in_force = self.in_force().take();
         self.workers.stop();
-        drop(in_force);
+        if let Some(mut in_force) = in_force {
+            *remains = in_force.outside.give_back();
+        }
+    }
+
+    fn remains(&self) -> MutexGuard<'_, Vec<Remains>> {
+        self.remains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -181,6 +197,7 @@ impl Director {
             hops,
             pending,
             neighbour_failures: Counter(failures),
+            failing: self.shared.failures.snapshot(),
         })
     }
 
@@ -231,10 +248,19 @@ impl Director {
     }
 
     /// Ends all threads and takes back what was taken from the host. May be called again.
-    pub fn close(&self) {
+    ///
+    /// # Errors
+    /// When something stays on the host; the director has closed nevertheless. Says so at every call.
+    pub fn close(&self) -> Result<(), CloseError> {
+        let _busy = Busy::closing();
         self.shared.closing.store(true, Ordering::Release);
         self.shared.shut_down();
         self.shared.waker.wake();
+        self.join_control();
+        CloseError::of(self.shared.remains().clone())
+    }
+
+    fn join_control(&self) {
         let control = self.control.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(control) = control else { return };
         // The event sink may close the director: its thread cannot wait for its own end.
@@ -256,6 +282,7 @@ impl Director {
 
 impl Drop for Director {
     fn drop(&mut self) {
-        self.close();
+        // Whoever wants to know what stays calls it before.
+        drop(self.close());
     }
 }

@@ -41,6 +41,11 @@ impl Ownership {
     }
 }
 
+/// The names of the directors that left them.
+pub(super) fn ids(orphans: &[Found]) -> Vec<String> {
+    orphans.iter().map(|orphan| orphan.id.clone()).collect()
+}
+
 /// The guards dead directors left on an interface. What cannot be looked at is left alone.
 pub(super) fn orphans(netlink: &mut Netlink, interface: u32) -> Vec<Found> {
     let mut found = guard::find(netlink, interface).unwrap_or_default();

@@ -66,7 +66,7 @@ impl Host {
         let mut inlets = inlets::open(&self.options, link, &self.admissions)?;
         for inlet in &mut inlets {
             let set = inlet.set_classifier(classifier, &options);
-            set.map_err(|error| ApplyError::FilterFailed { message: error.to_string() })?;
+            set.map_err(|error| ApplyError::refused(&error))?;
         }
         Ok(inlets)
     }

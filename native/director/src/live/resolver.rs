@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use afpacket::netlink::link::Link;
-use afpacket::netlink::neighbour::{Neighbour as KernelNeighbour, NeighbourState};
+use afpacket::netlink::neighbour::{self, Neighbour as KernelNeighbour, NeighbourState};
 use afpacket::netlink::route::RouteKind;
 use afpacket::netlink::{Netlink, NetlinkError};
 use engine::configuration::Configuration;
@@ -19,6 +19,7 @@ use crate::client_routes::{Answer, ClientRoutes};
 use crate::configured;
 use crate::hops::HopTable;
 use crate::neighbours::{Neighbour, Place};
+use crate::retry::{Failures, Retry};
 use crate::ways::{Route, Target, Ways};
 
 /// The way to the real servers at one address, for people to read.
@@ -48,14 +49,17 @@ pub(super) struct Resolver {
     /// The configuration whose servers the ways lead to.
     followed: Arc<Configuration>,
     clients: ClientRoutes,
+    asking: Retry,
 }
 
 impl Resolver {
     /// A resolver that knows the links there are now.
-    pub(super) fn new(netlink: Netlink) -> Result<Self, NetlinkError> {
+    pub(super) fn new(netlink: Netlink, failures: Failures) -> Result<Self, NetlinkError> {
+        let what = "the kernel does not ask for neighbours as told".to_owned();
+        let asking = Retry::new(failures, "neighbour", what);
         let (ways, clients) = (Ways::default(), ClientRoutes::default());
         let (links, followed) = (HashMap::new(), Arc::default());
-        let mut resolver = Self { netlink, links, ways, followed, clients };
+        let mut resolver = Self { netlink, links, ways, followed, clients, asking };
         resolver.read_links()?;
         Ok(resolver)
     }
@@ -189,7 +193,7 @@ impl Resolver {
     pub(super) fn ask(&mut self, now: Instant) -> bool {
         let mut changed = false;
         while let Some(place) = self.ways.poll_ask(now) {
-            changed |= self.ask_for(place);
+            changed |= self.ask_for(place, now);
         }
         self.ask_for_clients(now);
         changed
@@ -197,17 +201,32 @@ impl Resolver {
 
     fn ask_for_clients(&mut self, now: Instant) {
         while let Some(place) = self.clients.poll_ask(now) {
-            self.ask_for(place);
+            self.ask_for(place, now);
         }
     }
 
-    fn ask_for(&mut self, place: Place) -> bool {
+    fn ask_for(&mut self, place: Place, now: Instant) -> bool {
         let Place { interface, address } = place;
         let known = self.netlink.neighbour(interface.0, address);
         let changed = matches!(known, Ok(Some(known)) if self.handle_known(&known));
-        // Refused only while the interface is down or gone, of which the link itself tells.
-        drop(self.netlink.resolve(interface.0, address));
+        if !self.asking.is_due(now) || !self.resolve(place, now) {
+            neighbour::provoke(interface.0, address);
+        }
         changed
+    }
+
+    /// Tells the kernel to ask for a neighbour. Returns whether it does.
+    fn resolve(&mut self, place: Place, now: Instant) -> bool {
+        match self.netlink.resolve(place.interface.0, place.address) {
+            Ok(()) => self.asking.succeeded(),
+            // The link itself tells of that, and the neighbour is asked for again.
+            Err(error) if error.is_interface_away() => {}
+            Err(error) => {
+                self.asking.failed(now, &error);
+                return false;
+            }
+        }
+        true
     }
 
     /// What was known before we asked may be used, but an old failure says nothing: asking again is

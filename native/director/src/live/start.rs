@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, Weak};
 
 use afpacket::capability;
@@ -14,6 +14,7 @@ use afpacket::{Admission, FastPath, SyscallError, Waker};
 use engine::frame::InterfaceId;
 
 use super::control::{self, ControlParts};
+use super::exit::{self, Busy};
 use super::fast_path;
 use super::host::{Host, HostParts};
 use super::inlets;
@@ -23,56 +24,100 @@ use super::ownership::Ownership;
 use super::resolver::Resolver;
 use super::workers::{Address, COMMANDS_MAX, Workers};
 use super::{Director, Shared};
-use crate::clients::{self, Enquiry};
+use crate::clients::{self, Enquiry, Question};
 use crate::clock::Clock;
 use crate::error::{ApplyError, StartError};
 use crate::event::Event;
-use crate::events::{self, EventSender};
+use crate::events::{self, EventReceiver, EventSender};
 use crate::port::{AfPacketOptions, AfPacketPort};
+use crate::retry::Failures;
 use crate::transaction::InForce;
 use crate::worker::WorkerParts;
 
 pub(super) fn start(
-    mut options: StartOptions,
+    options: StartOptions,
     event_sink: Box<dyn Fn(Event) + Send>,
 ) -> Result<Director, StartError> {
     options.check()?;
     check_capabilities()?;
+    let busy = Busy::starting().map_err(socket)?;
+    let _busy = busy.ok_or(ApplyError::Closed)?;
+    let (director, ears) = match bring_up(options.clone()) {
+        // The fast path is the first to do without.
+        Err(error) if error.lacks_descriptor() && options.fast_path.is_none() => {
+            bring_up(StartOptions { fast_path: Some(false), ..options })
+        }
+        other => other,
+    }?;
+    let thread = control::spawn(ears.parts(&director, event_sink)).map_err(StartError::Thread)?;
+    if let Ok(mut control) = director.control.lock() {
+        *control = Some(thread);
+    }
+    Ok(director)
+}
+
+/// What the control thread of a director listens to.
+struct Ears {
+    monitor: Monitor,
+    receiver: EventReceiver,
+    questions: Receiver<Question>,
+    clock: Clock,
+    waker: Arc<Waker>,
+    interfaces: Vec<String>,
+}
+
+impl Ears {
+    fn parts(self, director: &Director, event_sink: Box<dyn Fn(Event) + Send>) -> ControlParts {
+        let Self { monitor, receiver, questions, clock, waker, interfaces } = self;
+        let shared = Arc::clone(&director.shared);
+        ControlParts { shared, monitor, receiver, questions, event_sink, clock, waker, interfaces }
+    }
+}
+
+/// A director at work, but for its control thread.
+fn bring_up(mut options: StartOptions) -> Result<(Director, Ears), StartError> {
     // Listening begins before the present state is read, so that no change falls in between.
     let monitor = Monitor::open().map_err(socket)?;
     let mut netlink = Netlink::open().map_err(socket)?;
     let links = find_links(&mut netlink, &options.interfaces)?;
     let waker = Arc::new(Waker::new().map_err(socket)?);
     let wake = Arc::clone(&waker);
-    let (sender, receiver) = events::channel(move || wake.wake());
+    let (events, receiver) = events::channel(move || wake.wake());
+    let failures = Failures::new(events.clone());
     let wake = Arc::clone(&waker);
     let (enquiry, questions) = clients::enquiry(move || wake.wake());
     let clock = Clock::start();
     let fast_path = fast_path::open(&options)?;
     let admissions = overload::open(&options, fast_path.is_some());
-    let (addresses, mut parts) =
-        open_workers(&options, clock, &sender, &enquiry, fast_path.as_ref(), &links)?;
+    let around = Around { clock, events: &events, failures: &failures, enquiry: &enquiry };
+    let (addresses, mut parts) = open_workers(&options, &links, &around, fast_path.as_ref())?;
     receive(&options, &links, &mut parts, &admissions)?;
     let services = std::mem::take(&mut options.services);
     let interfaces = options.interfaces.clone();
-    let workers = Workers::new(addresses);
-    let waker_of_director = Arc::clone(&waker);
-    let made = Made { options, netlink, clock, workers, events: sender, waker: waker_of_director };
-    let shared = share(made, fast_path, admissions)?;
+    let ownership = Ownership::acquire().map_err(|error| message(&error))?;
+    let resolver = Netlink::open().map_err(socket)?;
+    let resolver = Resolver::new(resolver, failures.clone()).map_err(|error| message(&error))?;
+    let host = HostParts {
+        options,
+        netlink,
+        ownership,
+        shared: Weak::new(),
+        clock,
+        events,
+        failures,
+        fast_path,
+        admissions,
+    };
+    let shared = share(host, resolver, Workers::new(addresses), Arc::clone(&waker));
     // From here on dropping the director undoes what was done.
     let director = Director { shared: Arc::clone(&shared), control: Mutex::new(None) };
+    exit::register(&shared);
     if !guard(&shared, &links)? {
         parts.iter_mut().for_each(forgo_fast_path);
     }
     shared.workers.start(parts).map_err(StartError::Thread)?;
     director.apply(&services)?;
-    let parts =
-        ControlParts { shared, monitor, receiver, questions, event_sink, clock, waker, interfaces };
-    let thread = control::spawn(parts).map_err(StartError::Thread)?;
-    if let Ok(mut control) = director.control.lock() {
-        *control = Some(thread);
-    }
-    Ok(director)
+    Ok((director, Ears { monitor, receiver, questions, clock, waker, interfaces }))
 }
 
 fn check_capabilities() -> Result<(), StartError> {
@@ -102,20 +147,27 @@ fn find_links(netlink: &mut Netlink, names: &[String]) -> Result<Vec<Link>, Star
 
 type Opened = (Vec<Address>, Vec<WorkerParts<AfPacketPort>>);
 
+/// What all workers get alike.
+struct Around<'s> {
+    clock: Clock,
+    events: &'s EventSender,
+    failures: &'s Failures,
+    enquiry: &'s Enquiry,
+}
+
 /// Makes what each worker is made of.
 fn open_workers(
     options: &StartOptions,
-    clock: Clock,
-    events: &EventSender,
-    enquiry: &Enquiry,
-    fast_path: Option<&Arc<FastPath>>,
     links: &[Link],
+    around: &Around<'_>,
+    fast_path: Option<&Arc<FastPath>>,
 ) -> Result<Opened, StartError> {
+    let Around { clock, events, failures, enquiry } = *around;
     let (mut addresses, mut parts) = (Vec::new(), Vec::new());
     for number in 0..options.workers() {
         let waker = Arc::new(Waker::new().map_err(socket)?);
         let port = AfPacketOptions { fast_path: fast_path.cloned(), ..options.port() };
-        let port = AfPacketPort::new(port, Arc::clone(&waker));
+        let port = AfPacketPort::new(port, Arc::clone(&waker)).telling(failures.clone());
         let (sender, commands) = sync_channel(COMMANDS_MAX);
         addresses.push(Address { commands: sender, waker });
         parts.push(WorkerParts {
@@ -154,38 +206,20 @@ fn receive(
     Ok(())
 }
 
-/// What a director shares with its threads, before it is put together.
-struct Made {
-    options: StartOptions,
-    netlink: Netlink,
-    clock: Clock,
-    workers: Workers,
-    events: EventSender,
-    waker: Arc<Waker>,
-}
-
-fn share(
-    made: Made,
-    fast_path: Option<Arc<FastPath>>,
-    admissions: Vec<Arc<Admission>>,
-) -> Result<Arc<Shared>, StartError> {
-    let Made { options, netlink, clock, workers, events, waker } = made;
-    let ownership = Ownership::acquire().map_err(|error| message(&error))?;
-    let resolver = Netlink::open().map_err(socket)?;
-    let resolver = Resolver::new(resolver).map_err(|error| message(&error))?;
-    Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
-        let shared = Weak::clone(shared);
-        let host =
-            HostParts { options, netlink, ownership, shared, clock, events, fast_path, admissions };
-        let host = Host::new(host);
+fn share(host: HostParts, resolver: Resolver, workers: Workers, waker: Arc<Waker>) -> Arc<Shared> {
+    let failures = host.failures.clone();
+    Arc::new_cyclic(|shared: &Weak<Shared>| {
+        let host = Host::new(HostParts { shared: Weak::clone(shared), ..host });
         Shared {
             in_force: Mutex::new(Some(InForce::new(host))),
             resolver: Mutex::new(resolver),
+            failures,
             workers,
             waker,
             closing: AtomicBool::new(false),
+            remains: Mutex::new(Vec::new()),
         }
-    }))
+    })
 }
 
 /// Gets guards ready, and the fast path ahead of them. Returns whether the latter is there.
@@ -212,8 +246,8 @@ fn socket(error: SyscallError) -> StartError {
     message(&error)
 }
 
-fn message(error: &dyn std::error::Error) -> StartError {
-    StartError::Socket { message: error.to_string() }
+fn message(error: &(dyn std::error::Error + 'static)) -> StartError {
+    StartError::refused(error)
 }
 
 /// A number nobody can guess: it keys the hash of a connection table.

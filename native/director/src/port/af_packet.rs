@@ -1,6 +1,8 @@
 //! The port of a live director: one receive ring for each interface, one sender for each interface
 //! frames leave by.
 
+mod outlet;
+
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -10,13 +12,15 @@ use afpacket::classifier::{Classifier, SocketAudience};
 use afpacket::fast_path::FastPath;
 use afpacket::{
     Admission, Admitted, Fanout, FrameKind, LinkFault, OpenError, OutgoingFrame, PacketSocket,
-    PollSet, ReceivedBatch, ReceivedMeta, Sender, SenderOptions, SocketOptions, SyscallError,
-    VlanTag, Waker,
+    PollSet, ReceivedBatch, ReceivedMeta, SenderOptions, SocketOptions, SyscallError, VlanTag,
+    Waker,
 };
 use engine::frame::{InterfaceId, Prefix};
 use engine::snapshot::Counter;
 
-use crate::clock::date;
+use crate::clock::{Clock, date};
+use crate::retry::Failures;
+use outlet::{Outlet, Outset};
 
 use super::{
     Disposition, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
@@ -65,15 +69,6 @@ struct Unknown {
     admission: Arc<Admission>,
 }
 
-/// An interface frames leave by; without a sender while that cannot be opened.
-#[derive(Debug)]
-struct Outlet {
-    interface: InterfaceId,
-    sender: Option<Sender>,
-    sent: u64,
-    failures: u64,
-}
-
 /// A frame of the batch that goes out as it lies there.
 #[derive(Clone, Copy, Debug)]
 struct Planned {
@@ -108,12 +103,15 @@ pub struct AfPacketPort {
     plan: Vec<Planned>,
     prefixes: Vec<Prefix>,
     options: AfPacketOptions,
+    outset: Outset,
 }
 
 impl AfPacketPort {
     /// A port without interfaces; pulling `waker` ends its waits.
     #[must_use]
     pub fn new(options: AfPacketOptions, waker: Arc<Waker>) -> Self {
+        let (sender, clock) = (options.sender, Clock::start());
+        let outset = Outset { sender, failures: Failures::default(), clock };
         Self {
             inlets: Vec::new(),
             outlets: Vec::new(),
@@ -122,7 +120,14 @@ impl AfPacketPort {
             plan: Vec::new(),
             prefixes: Vec::new(),
             options,
+            outset,
         }
+    }
+
+    /// Has `failures` tell of senders that cannot be opened.
+    pub(crate) fn telling(mut self, failures: Failures) -> Self {
+        self.outset.failures = failures;
+        self
     }
 
     /// Receives by `inlet` too, in place of the one that is `replaced`.
@@ -150,7 +155,7 @@ impl AfPacketPort {
         (admitted, limit): (Admitted, usize),
         handler: &mut impl FrameHandler,
     ) -> usize {
-        let Self { inlets, outlets, plan, prefixes, options, .. } = self;
+        let Self { inlets, outlets, plan, prefixes, options, outset, .. } = self;
         let share = limit.div_ceil(inlets.len().max(1));
         let mut handled = 0;
         for inlet in inlets {
@@ -168,7 +173,7 @@ impl AfPacketPort {
                         (interface, (from, end), Some(prefixes.len() - 1), Offload::default())
                     }
                 };
-                let outlet = outlet(outlets, &options.sender, interface);
+                let outlet = outlet(outlets, outset, interface);
                 plan.push(Planned { frame, outlet, octets, prefix, vlan: meta.vlan, offload });
             };
             let others = options.audience.other_hosts;
@@ -184,29 +189,19 @@ impl AfPacketPort {
 
     /// The place of the sender for `interface`; made on first use.
     fn outlet(&mut self, interface: InterfaceId) -> usize {
-        outlet(&mut self.outlets, &self.options.sender, interface)
+        outlet(&mut self.outlets, &self.outset, interface)
     }
 }
 
-fn outlet(outlets: &mut Vec<Outlet>, options: &SenderOptions, interface: InterfaceId) -> usize {
+fn outlet(outlets: &mut Vec<Outlet>, outset: &Outset, interface: InterfaceId) -> usize {
     if let Some(place) = outlets.iter().position(|outlet| outlet.interface == interface) {
+        if let Some(outlet) = outlets.get_mut(place) {
+            outlet.prepare(outset);
+        }
         return place;
     }
-    let sender = Sender::open(interface.0, options).ok();
-    outlets.push(Outlet { interface, sender, sent: 0, failures: 0 });
+    outlets.push(Outlet::open(interface, outset));
     outlets.len() - 1
-}
-
-impl Outlet {
-    fn send<'a>(&mut self, frames: impl Iterator<Item = OutgoingFrame<'a>>) {
-        let Some(sender) = &mut self.sender else {
-            self.failures += u64::try_from(frames.count()).unwrap_or(u64::MAX);
-            return;
-        };
-        let sent = sender.send(frames);
-        self.sent += sent.taken;
-        self.failures += sent.lost();
-    }
 }
 
 impl Inlet {
@@ -427,11 +422,7 @@ impl PacketPort for AfPacketPort {
             self.outlets.clear();
         }
         for interface in interfaces {
-            let place = self.outlet(interface);
-            let Some(outlet) = self.outlets.get_mut(place) else { continue };
-            if outlet.sender.is_none() {
-                outlet.sender = Sender::open(interface.0, &self.options.sender).ok();
-            }
+            self.outlet(interface);
         }
     }
 
@@ -456,11 +447,7 @@ impl PacketPort for AfPacketPort {
                 ..InterfaceCounters::new(inlet.interface)
             });
         }
-        into.extend(self.outlets.iter().map(|outlet| InterfaceCounters {
-            sent: Counter(outlet.sent),
-            send_failures: Counter(outlet.failures),
-            ..InterfaceCounters::new(outlet.interface)
-        }));
+        into.extend(self.outlets.iter().map(Outlet::counters));
     }
 }
 

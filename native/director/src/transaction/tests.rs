@@ -57,6 +57,10 @@ impl Outside for Recorder {
         self.step(format!("switch {}", configuration.version().number))
     }
 
+    fn reduced(&mut self, outcome: Result<(), &ApplyError>) {
+        self.reported += usize::from(outcome.is_err());
+    }
+
     fn report(&mut self, _error: &ApplyError) {
         self.reported += 1;
     }
@@ -116,6 +120,19 @@ fn what_cannot_be_given_back_is_reported_and_tried_again() {
     assert_eq!(in_force.outside.claimed.borrow().len(), 2);
     in_force.outside.fail_at = None;
     in_force.apply(&[add_server(80, 11)]).expect("nothing fails");
+    assert_eq!((in_force.outside.exposed, in_force.outside.claimed.borrow().len()), (1, 1));
+}
+
+#[test]
+fn what_could_not_be_given_back_is_given_back_without_a_change() {
+    let mut in_force = with_services(&[80, 443]);
+    assert!(!in_force.exceeds());
+    in_force.outside.fail_at = Some(2);
+    in_force.apply(&[remove_service(443)]).expect("the removal itself is in force");
+    assert!(in_force.exceeds());
+    in_force.outside.fail_at = None;
+    in_force.reduce_again();
+    assert!(!in_force.exceeds());
     assert_eq!((in_force.outside.exposed, in_force.outside.claimed.borrow().len()), (1, 1));
 }
 
