@@ -181,11 +181,16 @@ export class Daemon {
   #keepProc(): void {
     const { proc } = this.#options
     if (proc === undefined) return
+    // Told once, and once when it is over.
+    let failing = false
     const write = async (): Promise<void> => {
       try {
         writeCounters(proc.path, await this.#director.snapshot())
+        if (failing) this.#log.tell('info', 'proc-recovered', 'the files of counters are written again')
+        failing = false
       } catch (error) {
-        if (!this.#director.closed) this.#log.failure('proc', asDirectorError(error))
+        if (!failing && !this.#director.closed) this.#log.failure('proc', asDirectorError(error))
+        failing = true
       }
     }
     void write()

@@ -3,9 +3,9 @@
 use std::sync::{Arc, PoisonError, Weak};
 
 use afpacket::classifier::Classifier;
-use afpacket::guard::{Found, removal_commands};
-use afpacket::netlink::Netlink;
+use afpacket::guard::{self, Found, removal_commands};
 use afpacket::netlink::link::Link;
+use afpacket::netlink::{Netlink, NetlinkError};
 use afpacket::{Admission, Claim, ClaimError, FastFilter, FastPath, Guard};
 use engine::configuration::Configuration;
 
@@ -92,7 +92,7 @@ impl Host {
 
     /// Gets ready to keep traffic of an interface from the host.
     pub(super) fn guard(&mut self, link: &Link) -> Result<(), ApplyError> {
-        let orphans = ownership::orphans(&mut self.netlink, link.index);
+        let orphans = ownership::orphans(&mut self.netlink, link.index)?;
         let guard = Guard::install(&mut self.netlink, link.index, self.ownership.id());
         let guard = guard.map_err(|error| guard_failed(&link.name, &error))?;
         let name = link.name.clone();
@@ -115,7 +115,7 @@ impl Host {
         self.fast_path = None;
         let Self { guarded, netlink, .. } = self;
         for fast in guarded.iter_mut().filter_map(|guarded| guarded.fast.take()) {
-            // What stays forwards nothing without flows, and the next director finds it.
+            // What stays forwards nothing without flows; closing tries again.
             drop(fast.remove(netlink));
         }
     }
@@ -187,10 +187,8 @@ impl Host {
                 }
                 return Err(guard_failed(name, &error));
             }
-            for orphan in orphans.drain(..) {
-                // Gone already, or kept by the kernel: it drops what we drop, or what nobody serves.
-                drop(orphan.remove(netlink));
-            }
+            // What the kernel keeps drops what we drop, or what nobody serves: until the next time.
+            orphans.retain(|orphan| orphan.remove(netlink).is_err());
         }
         Ok(())
     }
@@ -300,6 +298,9 @@ fn give_back(guarded: Guarded, netlink: &mut Netlink, id: &str) -> Option<Remain
     }
     let orphans = orphans.into_iter().filter_map(|orphan| orphan.remove(netlink).err());
     failures.extend(orphans.map(|error| error.to_string()));
+    if let Err(error) = remove_own(netlink, interface, id) {
+        failures.push(error.to_string());
+    }
     if let Err(error) = guard.remove(netlink) {
         failures.push(error.to_string());
     }
@@ -307,6 +308,12 @@ fn give_back(guarded: Guarded, netlink: &mut Netlink, id: &str) -> Option<Remain
     let of = |other: &str| other == id || orphan_ids.iter().any(|orphan| orphan == other);
     let commands = removal_commands(netlink, interface, &name, of).unwrap_or_default();
     Some(Remains { interface: name, reason, commands })
+}
+
+/// Removes what else is left with this director's name, as a filter that could not be removed before.
+fn remove_own(netlink: &mut Netlink, interface: u32, id: &str) -> Result<(), NetlinkError> {
+    let found = guard::find(netlink, interface)?;
+    found.iter().filter(|one| one.id == id).try_for_each(|one| one.remove(netlink))
 }
 
 impl Drop for Host {

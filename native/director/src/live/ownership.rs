@@ -7,6 +7,8 @@ use afpacket::guard::{self, Found};
 use afpacket::netlink::Netlink;
 use afpacket::{Claim, ClaimError, Guard};
 
+use crate::error::ApplyError;
+
 /// Names tried before giving up; each is taken only by a director of another process namespace
 /// with the same process number.
 const ATTEMPTS: u32 = 1024;
@@ -46,9 +48,17 @@ pub(super) fn ids(orphans: &[Found]) -> Vec<String> {
     orphans.iter().map(|orphan| orphan.id.clone()).collect()
 }
 
-/// The guards dead directors left on an interface. What cannot be looked at is left alone.
-pub(super) fn orphans(netlink: &mut Netlink, interface: u32) -> Vec<Found> {
-    let mut found = guard::find(netlink, interface).unwrap_or_default();
-    found.retain(|found| found.is_orphan().unwrap_or(false));
-    found
+/// The guards dead directors left on an interface.
+///
+/// # Errors
+/// When the kernel does not tell: what is left of the dead would go on dropping traffic.
+pub(super) fn orphans(netlink: &mut Netlink, interface: u32) -> Result<Vec<Found>, ApplyError> {
+    let found = guard::find(netlink, interface).map_err(|error| ApplyError::refused(&error))?;
+    let mut orphans = Vec::new();
+    for one in found {
+        if one.is_orphan().map_err(|error| ApplyError::refused(&error))? {
+            orphans.push(one);
+        }
+    }
+    Ok(orphans)
 }

@@ -50,16 +50,22 @@ pub(super) struct Resolver {
     followed: Arc<Configuration>,
     clients: ClientRoutes,
     asking: Retry,
+    rereading: Retry,
+    /// Changes were lost, and what there is now could not be read.
+    stale: bool,
 }
 
 impl Resolver {
     /// A resolver that knows the links there are now.
     pub(super) fn new(netlink: Netlink, failures: Failures) -> Result<Self, NetlinkError> {
         let what = "the kernel does not ask for neighbours as told".to_owned();
-        let asking = Retry::new(failures, "neighbour", what);
+        let asking = Retry::new(failures.clone(), "neighbour", what);
+        let what = "changes of links and neighbours were lost, and they cannot be read".to_owned();
+        let rereading = Retry::new(failures, "socket", what);
         let (ways, clients) = (Ways::default(), ClientRoutes::default());
         let (links, followed) = (HashMap::new(), Arc::default());
-        let mut resolver = Self { netlink, links, ways, followed, clients, asking };
+        let mut resolver =
+            Self { netlink, links, ways, followed, clients, asking, rereading, stale: false };
         resolver.read_links()?;
         Ok(resolver)
     }
@@ -72,9 +78,29 @@ impl Resolver {
 
     /// Reads links and neighbours anew, after changes were lost. Returns whether a way changed.
     pub(super) fn read_again(&mut self) -> Result<bool, NetlinkError> {
+        // Until all is read; it is tried again with the neighbours that are due.
+        self.stale = true;
         self.read_links()?;
         let neighbours = self.netlink.neighbours()?;
+        self.stale = false;
         Ok(neighbours.iter().fold(false, |changed, one| self.handle_neighbour(one) | changed))
+    }
+
+    /// Reads again what could not be read. Returns whether a way changed.
+    fn catch_up(&mut self, now: Instant) -> bool {
+        if !self.stale || !self.rereading.is_due(now) {
+            return false;
+        }
+        match self.read_again() {
+            Ok(changed) => {
+                self.rereading.succeeded();
+                changed
+            }
+            Err(error) => {
+                self.rereading.failed(now, &error);
+                false
+            }
+        }
     }
 
     /// The links there are.
@@ -191,7 +217,7 @@ impl Resolver {
 
     /// Asks for all neighbours that are due. Returns whether a way changed by what is known already.
     pub(super) fn ask(&mut self, now: Instant) -> bool {
-        let mut changed = false;
+        let mut changed = self.catch_up(now);
         while let Some(place) = self.ways.poll_ask(now) {
             changed |= self.ask_for(place, now);
         }

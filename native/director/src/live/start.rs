@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use afpacket::capability;
 use afpacket::netlink::Netlink;
@@ -50,9 +50,7 @@ pub(super) fn start(
         other => other,
     }?;
     let thread = control::spawn(ears.parts(&director, event_sink)).map_err(StartError::Thread)?;
-    if let Ok(mut control) = director.control.lock() {
-        *control = Some(thread);
-    }
+    *director.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
     Ok(director)
 }
 
@@ -93,6 +91,7 @@ fn bring_up(mut options: StartOptions) -> Result<(Director, Ears), StartError> {
     let (addresses, mut parts) = open_workers(&options, &links, &around, fast_path.as_ref())?;
     receive(&options, &links, &mut parts, &admissions)?;
     let services = std::mem::take(&mut options.services);
+    let senders = parts.len() * links.len();
     let interfaces = options.interfaces.clone();
     let ownership = Ownership::acquire().map_err(|error| message(&error))?;
     let resolver = Netlink::open().map_err(socket)?;
@@ -117,7 +116,15 @@ fn bring_up(mut options: StartOptions) -> Result<(Director, Ears), StartError> {
     }
     shared.workers.start(parts).map_err(StartError::Thread)?;
     director.apply(&services)?;
+    spare_descriptors(senders)?;
     Ok((director, Ears { monitor, receiver, questions, clock, waker, interfaces }))
+}
+
+/// Makes sure that there are descriptors for senders, which are opened when the way to a server is
+/// known: a director that cannot send must not take traffic.
+fn spare_descriptors(count: usize) -> Result<(), StartError> {
+    let spare: Result<Vec<_>, _> = (0..count).map(|_| Waker::new()).collect();
+    spare.map(drop).map_err(socket)
 }
 
 fn check_capabilities() -> Result<(), StartError> {
