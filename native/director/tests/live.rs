@@ -533,8 +533,9 @@ fn a_sender_that_could_not_be_opened_is_tried_again() {
             counters[0]
         };
         assert_eq!(send().send_failures, Counter(1), "there is no such interface");
-        lab.ip("d", "link add later index 4711 type dummy");
+        lab.ip("d", "link add later index 4711 type veth peer name far");
         lab.ip("d", "link set later up");
+        lab.ip("d", "link set far up");
         wait_for("the frame to be sent", || send().sent > Counter(0));
     });
 }
