@@ -50,7 +50,8 @@ impl Outlet {
                 self.retry.succeeded();
             }
             // That an interface is gone is told as such, by those who follow the interfaces.
-            Err(error) if is_gone(&error) => self.retry.postpone(now),
+            Err(OpenError::Syscall { source, .. }) if source.is_gone() => self.retry.postpone(now),
+            Err(OpenError::Syscall { source, .. }) => self.retry.failed(now, &source),
             Err(error) => self.retry.failed(now, &error),
         }
     }
@@ -72,8 +73,4 @@ impl Outlet {
             ..InterfaceCounters::new(self.interface)
         }
     }
-}
-
-fn is_gone(error: &OpenError) -> bool {
-    matches!(error, OpenError::Syscall { source, .. } if source.is_gone())
 }
