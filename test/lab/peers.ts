@@ -20,6 +20,7 @@ export type PeerProgram =
   | 'sctp-client'
   | 'decapsulator'
   | 'udp-flood'
+  | 'tcp-flood'
   | 'forward'
 
 const built = fileURLToPath(new URL('../../target/release/peers', import.meta.url))

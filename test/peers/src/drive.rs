@@ -9,7 +9,7 @@ use crate::control::{Control, Controls};
 use crate::orders::Chief;
 use crate::tally::Tally;
 
-/// Reports and passes orders on until every flow has ended after a finish.
+/// Reports and passes orders on until every flow has ended after a finish, and reports once more.
 pub(crate) async fn drive(
     flows: &mut JoinSet<()>,
     tally: &Tally,
@@ -36,4 +36,5 @@ pub(crate) async fn drive(
             }
         }
     }
+    tally.report(last_report.elapsed());
 }

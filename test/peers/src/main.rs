@@ -29,7 +29,7 @@ use options::Options;
 
 const PROGRAMS: &str = "tcp-server, tcp-long, tcp-short, sctp-server, sctp-client, \
                         bulk-server, bulk-client, udp-echo, udp-client, decapsulator, \
-                        udp-flood, forward";
+                        udp-flood, tcp-flood, forward";
 
 /// What a program's run says about the traffic it saw: the process's exit status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,7 @@ async fn dispatch(program: &str, options: Options) -> Result<Outcome, ProgramErr
         "udp-client" => udp::client::run(options).await,
         "decapsulator" => tunnel::server::run(options).await,
         "udp-flood" => frames::flood::run(options),
+        "tcp-flood" => frames::forged_flood::run(options),
         "forward" => match frames::forward::run(options)? {},
         other => Err(format!("unknown program {other:?}; one of: {PROGRAMS}").into()),
     }

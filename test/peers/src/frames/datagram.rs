@@ -62,8 +62,8 @@ fn length(octets: usize) -> [u8; 2] {
     u16::try_from(octets).unwrap_or(u16::MAX).to_be_bytes()
 }
 
-/// RFC 1071.
-fn checksum(header: &[u8]) -> u16 {
+/// RFC 1071, of an even number of octets.
+pub(super) fn checksum(header: &[u8]) -> u16 {
     let words =
         header.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
     let mut sum: u32 = words.sum();

@@ -132,7 +132,7 @@ fn flood(
     }
 }
 
-fn whole(octets: &[u8]) -> OutgoingFrame<'_> {
+pub(super) fn whole(octets: &[u8]) -> OutgoingFrame<'_> {
     OutgoingFrame { prefix: &[], octets, vlan: None, vnet: VnetHeader::default() }
 }
 

@@ -1,8 +1,10 @@
-//! Programs that work on whole frames: a flood of small ones, and the barest forwarder there can be.
+//! Programs that work on whole frames: floods, and the barest forwarder there can be.
 
 pub(crate) mod datagram;
 pub(crate) mod flood;
+pub(crate) mod forged_flood;
 pub(crate) mod forward;
+pub(crate) mod segment;
 
 use std::str::FromStr;
 
