@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { ackFlood, synFlood } from './flood.ts'
 import { lossFree, overload } from './limits.ts'
 import { busySeconds, figureIn, processSeconds, type Meter } from './measure.ts'
 import { ports, type Site } from './network.ts'
@@ -21,6 +22,8 @@ export interface Turn {
   readonly contender: Contender
   readonly surroundings: Surroundings
   readonly seconds: number
+  /** Connections that are kept beside a flood. */
+  readonly quiet: number
 }
 
 /** One kind of traffic. */
@@ -30,6 +33,8 @@ export interface Case {
   /** The only contenders it makes sense for; all when absent. */
   readonly only?: readonly RivalName[]
   readonly figures: Readonly<Record<string, Figure>>
+  /** A contender that remembers connections starts anew before each turn. */
+  readonly startsAnew?: boolean
   /** Done once for each contender before the first round. */
   readonly warmUp?: (turn: Turn) => Promise<unknown>
   readonly run: (turn: Turn) => Promise<Readonly<Record<string, number>>>
@@ -157,4 +162,6 @@ export const cases: Readonly<Record<string, Case>> = {
   'loss-free': lossFree,
   overload,
   idle,
+  'flood-syn': synFlood,
+  'flood-ack': ackFlood,
 }

@@ -1,10 +1,18 @@
 // What a turn measures with: traffic through the network, arrivals at the server, busy processors.
 
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 
 import { startPeer, startServer, type PeerOptions, type PeerProgram } from '../../test/lab/peers.ts'
 import type { LabProcess, Message } from '../../test/lab/lab-process.ts'
-import { ports, sources, virtualAddress, type Network, type Site } from './network.ts'
+import {
+  forgedSources,
+  ports,
+  sources,
+  sourcesOf,
+  virtualAddress,
+  type Network,
+  type Site,
+} from './network.ts'
 
 /** How a flood of small datagrams looks. */
 export interface Flood {
@@ -37,15 +45,12 @@ export function busySeconds(stat: string = readFileSync('/proc/stat', 'utf8')): 
   return ticks / 100
 }
 
-/** Processor seconds a process has used. */
+/** Processor seconds that the threads of a process have used, to the nanosecond: a clock tick is 10 ms. */
 export function processSeconds(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const [user, system] = text
-    .slice(text.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13)
-    .map(Number)
-  return ((user ?? 0) + (system ?? 0)) / 100
+  const nanoseconds = readdirSync(`/proc/${pid}/task`).map((thread) => {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+  })
+  return nanoseconds.reduce((sum, one) => sum + one, 0) / 1e9
 }
 
 /** A number that a program told; that it told none is no figure of 0, but an error. */
@@ -60,6 +65,7 @@ export class Meter {
   readonly network: Network
   readonly #nft: string
   readonly #servers: readonly LabProcess[]
+  #failures: string[] = []
 
   private constructor(network: Network, nft: string, servers: readonly LabProcess[]) {
     this.network = network
@@ -124,11 +130,41 @@ export class Meter {
     return { sent: figureIn(summary, 'sent'), seconds: figureIn(summary, 'seconds') }
   }
 
+  /** Sends TCP segments from forged sources; the summary says how many. */
+  forge(site: Site, options: PeerOptions): Promise<Message> {
+    const connect = `${virtualAddress}:${ports.requests}`
+    const way = { interface: site.clientInterface, toMac: site.frontMac, connect, from: forgedSources }
+    return summaryOf(startPeer(this.network.client, 'tcp-flood', { ...way, ...options }))
+  }
+
+  /** Starts a client program. */
+  start(program: PeerProgram, port: number, who: keyof typeof sourcesOf, options: PeerOptions): LabProcess {
+    const connect = `${virtualAddress}:${port}`
+    return startPeer(this.network.client, program, { connect, source: sourcesOf[who], ...options })
+  }
+
   /** Runs a client program to its end and answers with its summary. */
   client(program: PeerProgram, port: number, options: PeerOptions): Promise<Message> {
-    const connect = `${virtualAddress}:${port}`
-    const source = sources.slice(0, 8)
-    return summaryOf(startPeer(this.network.client, program, { connect, source, ...options }))
+    return this.#counted(this.start(program, port, 'quiet', options))
+  }
+
+  /** What failed of the connections of clients since this was last asked, as their programs told it. */
+  takeFailures(): readonly string[] {
+    const failures = this.#failures
+    this.#failures = []
+    return failures
+  }
+
+  /** A connection that failed ends no run: it is told, and what went well is measured. */
+  async #counted(client: LabProcess): Promise<Message> {
+    const { status } = await client.exited
+    const summary = client.latest('summary')
+    if (status !== 1 || summary === undefined) return summaryOf(client)
+    const { ok, refused, failed, connections, streams, broken, causes } = summary
+    this.#failures.push(
+      `${client.name}: ${JSON.stringify({ ok, refused, failed, connections, streams, broken, causes })}`,
+    )
+    return summary
   }
 
   async #settled(): Promise<number> {

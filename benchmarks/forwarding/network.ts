@@ -13,6 +13,12 @@ export const ports = { datagrams: 4000, requests: 80, bulk: 90 } as const
 /** Source addresses of the client. */
 export const sources = Array.from({ length: 16 }, (_, index) => `10.90.0.${index + 1}`)
 
+/** Source addresses of quiet connections, and of those that others open beside them. */
+export const sourcesOf = { quiet: sources.slice(0, 8), others: sources.slice(8) } as const
+
+/** Addresses nobody has, which forged segments come from. */
+export const forgedSources = '11.0.0.0/8'
+
 /** A contender's host: `front` is its interface towards the client, `rear` that towards the server. */
 export interface Site {
   readonly host: Namespace

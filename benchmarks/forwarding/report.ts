@@ -49,12 +49,20 @@ function promises(results: Results): string {
   return ['| promise | bound | seen | |', '|---|---|---|---|', ...lines].join('\n')
 }
 
-/** Tables of all figures, and the contract. */
+function failuresOf({ failures }: Results): string {
+  const lines = failures.map(
+    ({ case: name, rival, round, what }) =>
+      `- failed: \`${name}\`, ${titleOf(rival)}, round ${round}: ${what}`,
+  )
+  return lines.join('\n')
+}
+
+/** Tables of all figures, connections that failed, and the contract. */
 export function markdown(results: Results, { rounds, seconds, absent }: Run): string {
   const head = `${machine()}; ${rounds} rounds of ${seconds} s; median (smallest to largest); ratios round by round`
   const missing = [...absent].map(([rival, why]) => `- not there: ${titleOf(rival)}: ${why}`)
   const tables = results.figures.map((name) => tableOf(results, name))
-  return `${[head, missing.join('\n'), ...tables, promises(results)].filter(Boolean).join('\n\n')}\n`
+  return `${[head, missing.join('\n'), ...tables, failuresOf(results), promises(results)].filter(Boolean).join('\n\n')}\n`
 }
 
 /** The same for programs. */
@@ -74,7 +82,14 @@ export function json(results: Results, { absent, ...run }: Run): string {
     seen: seen ?? null,
     kept: seen === undefined ? null : isKept,
   }))
-  const all = { machine: machine(), ...run, absent: Object.fromEntries(absent), figures, contract }
+  const all = {
+    machine: machine(),
+    ...run,
+    absent: Object.fromEntries(absent),
+    figures,
+    failures: results.failures,
+    contract,
+  }
   return `${JSON.stringify(all, undefined, 2)}\n`
 }
 

@@ -5,9 +5,18 @@ export function ratiosOf(over: readonly number[], under: readonly number[]): num
   return over.slice(0, under.length).map((value, round) => value / (under[round] ?? Number.NaN))
 }
 
+/** Connections that failed in a turn. */
+export interface Failure {
+  readonly case: string
+  readonly rival: string
+  readonly round: number
+  readonly what: string
+}
+
 /** What was measured: figures are named `case.figure`. */
 export class Results {
   readonly #figures = new Map<string, Map<string, number[]>>()
+  readonly #failures: Failure[] = []
 
   /** Adds one contender's figures of one round. */
   add(caseName: string, rival: string, figures: Readonly<Record<string, number>>): void {
@@ -17,6 +26,16 @@ export class Results {
       const rivals = this.#figures.get(key) ?? new Map<string, number[]>()
       this.#figures.set(key, rivals.set(rival, [...(rivals.get(rival) ?? []), value]))
     }
+  }
+
+  /** Adds connections that failed. */
+  addFailure(failure: Failure): void {
+    this.#failures.push(failure)
+  }
+
+  /** Connections that failed, turn by turn. */
+  get failures(): readonly Failure[] {
+    return this.#failures
   }
 
   /** What a contender's rounds had for a figure; empty when it was not measured. */

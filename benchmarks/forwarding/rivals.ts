@@ -17,6 +17,8 @@ export interface Contender {
   readonly pid?: number | undefined
   /** What it last wrote to standard error. */
   readonly complaints?: string
+  /** Starts it again, without what it remembers of connections. */
+  readonly again?: () => Promise<Contender>
   close(): Promise<unknown>
 }
 
@@ -54,7 +56,7 @@ function rings(workers: number): Rival['start'] {
 }
 
 async function startDirector(site: Site, more: object): Promise<Contender> {
-  await site.host.ip(`addr add ${virtualAddress}/32 dev lo`)
+  await site.host.ip(`addr replace ${virtualAddress}/32 dev lo`)
   const service = (protocol: 'tcp' | 'udp', port: number): object => ({
     protocol,
     address: virtualAddress,
@@ -77,7 +79,11 @@ async function startDirector(site: Site, more: object): Promise<Contender> {
     child.endInput()
     return child.exited
   }
-  return { pid: child.pid, close }
+  const again = async (): Promise<Contender> => {
+    await close()
+    return startDirector(site, more)
+  }
+  return { pid: child.pid, close, again }
 }
 
 async function kernel({ host, serverAddress }: Site): Promise<Contender> {

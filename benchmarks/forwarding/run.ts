@@ -17,6 +17,8 @@ export interface Plan {
   readonly rivals: readonly RivalName[]
   readonly rounds: number
   readonly seconds: number
+  /** Connections that are kept beside a flood. */
+  readonly quiet: number
   /** Told one line about each step. */
   readonly progress: (line: string) => void
 }
@@ -25,7 +27,7 @@ export interface Plan {
 interface Entry {
   readonly rival: RivalName
   readonly site: Site
-  readonly contender: Contender
+  contender: Contender
 }
 
 /** Where `nft` is. Not by the search path: npm puts a program of the same name there that does something else. */
@@ -91,6 +93,9 @@ async function compare(
   plan.progress(`\n${name}: ${one.title}`)
   for (let round = 0; round <= plan.rounds; round++) {
     for (const entry of running) {
+      if (round > 0 && one.startsAnew === true) {
+        entry.contender = (await entry.contender.again?.()) ?? entry.contender
+      }
       const turn = turnOf(entry)
       await turn.meter.network.use(entry.site)
       if (round === 0) await take(name, entry, one.warmUp?.(turn) ?? Promise.resolve())
@@ -98,6 +103,10 @@ async function compare(
         const figures = await take(name, entry, one.run(turn))
         results.add(name, entry.rival, figures)
         plan.progress(`  round ${round}, ${rivals[entry.rival].title.padEnd(25)} ${describe(figures)}`)
+      }
+      for (const what of turn.meter.takeFailures()) {
+        results.addFailure({ case: name, rival: entry.rival, round, what })
+        plan.progress(`  FAILED, round ${round}, ${rivals[entry.rival].title}: ${what}`)
       }
     }
   }
@@ -116,7 +125,8 @@ export async function runAll(plan: Plan): Promise<{ readonly results: Results; r
     const sites = entries.map(({ site }) => site)
     const counting = (meter = await Meter.start(network, surroundings.nft, sites))
     const turnOf = ({ site, contender }: Entry): Turn => {
-      return { meter: counting, site, contender, surroundings, seconds: plan.seconds }
+      const { seconds, quiet } = plan
+      return { meter: counting, site, contender, surroundings, seconds, quiet }
     }
     for (const name of plan.cases) await compare(name, entries, plan, results, turnOf)
   } finally {

@@ -17,6 +17,7 @@ test('every contender forwards, and only what arrives is counted', async (t) => 
     rivals: [...packets, ...proxies],
     rounds: 1,
     seconds: 0.3,
+    quiet: 1,
     progress: (line) => t.log(line),
   })
   t.deepEqual([...run.absent], [])

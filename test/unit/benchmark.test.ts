@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import test from 'ava'
 
 import { check, contract } from '../../benchmarks/contract.ts'
 import { cases } from '../../benchmarks/forwarding/cases.ts'
 import { bisect } from '../../benchmarks/forwarding/limits.ts'
-import { busySeconds } from '../../benchmarks/forwarding/measure.ts'
+import { busySeconds, processSeconds } from '../../benchmarks/forwarding/measure.ts'
 import { groupsOf, picture } from '../../benchmarks/forwarding/picture.ts'
 import { json, markdown } from '../../benchmarks/forwarding/report.ts'
 import { Results } from '../../benchmarks/forwarding/results.ts'
@@ -33,6 +35,8 @@ test('a promise is held against the median of the ratios round by round', (t) =>
     { figure: 'udp-10k.rate', atLeast: 80 },
     { figure: 'udp-10k.rate', over: { rival: 'haproxy' }, atLeast: 9 },
     { figure: 'udp-10k.rate', of: 'rings', atLeast: 9 },
+    { figure: 'udp-10k.rate', atMost: 80, inEveryRound: true },
+    { figure: 'udp-10k.rate', atLeast: 50, inEveryRound: true },
   ] as const
   const checked = check(measured(), promises)
   t.deepEqual(
@@ -44,11 +48,14 @@ test('a promise is held against the median of the ratios round by round', (t) =>
       [80, true],
       [undefined, true],
       [undefined, true],
+      [90, false],
+      [50, true],
     ],
   )
   t.is(checked[1]?.name, 'udp-10k.rate over kernel')
   t.is(checked[2]?.bound, 'at most 1.9')
   t.is(checked[5]?.name, 'udp-10k.rate (rings)')
+  t.is(checked[6]?.bound, 'at most 80 in every round')
 })
 
 test('the contract names figures and contenders that exist', (t) => {
@@ -108,4 +115,28 @@ test('bisection ends close below the limit, and at 0 when nothing passes', async
 
 test('busy time is all but idle and waiting', (t) => {
   t.is(busySeconds('cpu  100 10 200 9000 500 7 3 40 0 0\ncpu0 1 2 3'), 3.2)
+})
+
+test('the time a process used is told finer than in clock ticks', async (t) => {
+  const before = processSeconds(process.pid)
+  let after = before
+  // The kernel adds it up when a thread goes to sleep.
+  while (after === before) {
+    await sleep(1)
+    after = processSeconds(process.pid)
+  }
+  t.true(before > 0 && after - before < 0.01, `${after - before} s`)
+})
+
+test('a connection that failed is told with its contender, beside what was measured', (t) => {
+  const results = measured()
+  results.addFailure({
+    case: 'udp-10k',
+    rival: 'kernel',
+    round: 2,
+    what: 'tcp-short: {"failed":{"reset":1}}',
+  })
+  const told = '- failed: `udp-10k`, kernel forwarding, round 2: tcp-short: {"failed":{"reset":1}}'
+  t.true(markdown(results, run).includes(told))
+  t.deepEqual((JSON.parse(json(results, run)) as { failures: object[] }).failures, results.failures)
 })
