@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-
 import test from 'ava'
 
 import type { LiveStatistics } from '../../lib/index.ts'
@@ -8,19 +6,10 @@ import { directorOptions } from '../lab/director-options.ts'
 import { DirectorProgram, DirectorRefusal } from '../lab/director-program.ts'
 import type { Message } from '../lab/lab-process.ts'
 import { hostInterface } from '../lab/topology.ts'
+import { capabilities, isPermitted } from './fast-path-right.ts'
 import { ended, exchanged, finish, Stage } from './stage.ts'
 
 const megabyte = 1_000_000
-const capabilities = { CAP_SYS_ADMIN: 21n, CAP_BPF: 39n }
-
-/** Whether the kernel lets this process load programs: not in a user namespace of its own. */
-async function isPermitted(): Promise<boolean> {
-  const status = await readFile('/proc/self/status', 'utf8')
-  const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? '0'}`)
-  const namespace = await readFile('/proc/self/uid_map', 'utf8')
-  const isInitial = /^\s*0\s+0\s+4294967295\s*$/.test(namespace)
-  return isInitial && Object.values(capabilities).some((bit) => (effective & (1n << bit)) !== 0n)
-}
 
 async function statisticsOf(director: DirectorProgram): Promise<LiveStatistics> {
   return (await director.call('snapshot')) as LiveStatistics
