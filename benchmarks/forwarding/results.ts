@@ -1,8 +1,11 @@
 // Figures of a run, by case, contender and round.
 
-/** Ratios round by round: the first over the second, as far as both go. */
+/** Ratios round by round: the first over the second, as far as both go. Two of which none broke are alike. */
 export function ratiosOf(over: readonly number[], under: readonly number[]): number[] {
-  return over.slice(0, under.length).map((value, round) => value / (under[round] ?? Number.NaN))
+  return over.slice(0, under.length).map((value, round) => {
+    const other = under[round] ?? Number.NaN
+    return value === other ? 1 : value / other
+  })
 }
 
 /** Connections that failed in a turn. */

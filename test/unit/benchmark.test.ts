@@ -140,3 +140,10 @@ test('a connection that failed is told with its contender, beside what was measu
   t.true(markdown(results, run).includes(told))
   t.deepEqual((JSON.parse(json(results, run)) as { failures: object[] }).failures, results.failures)
 })
+
+test('two contenders of which nothing broke are alike, in the table and in the picture', (t) => {
+  const results = new Results()
+  for (const rival of ['director', 'kernel']) results.add('flood-syn', rival, { broken: 0 })
+  t.true(markdown(results, run).includes('| kernel forwarding | 0.00 (0.00 to 0.00) | 1.00 (1.00 to 1.00) |'))
+  t.false(picture(groupsOf(results)).includes('NaN'))
+})
