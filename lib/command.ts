@@ -74,7 +74,7 @@ export type SchedulerFlag = ShFlag | MhFlag | PlainFlag
 export interface Persistence {
   /** Seconds a client stays with its server after its last new connection, 1 to 2678400. */
   readonly timeoutSeconds: number
-  /** Leading bits of the client address that name one client, 1 to 32 or 1 to 128. Default: all. */
+  /** Leading bits of the client address that name one client, 0 to 32 or 0 to 128; with 0 all clients are one. Default: all. */
   readonly prefixLength?: number
 }
 

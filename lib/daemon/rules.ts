@@ -32,15 +32,23 @@ export async function restoreRules(
   const whole = await withSocket(director, (socket) => restore(socket, text))
   if (whole === undefined) return []
   const problems = await withSocket(anew(), (socket) => lineByLine(socket, text.split('\n')))
-  return problems.length > 0 ? problems : [{ line: 1, message: whole }]
+  return problems.length > 0 ? problems : [told(whole)]
+}
+
+/** What the command said of the whole text, with the line that it named. */
+function told(said: string): RuleProblem {
+  const [, line = '1', message = said] = /^line (\d+): (.*)$/s.exec(said) ?? []
+  return { line: Number(line), message }
 }
 
 async function lineByLine(socket: string, lines: readonly string[]): Promise<RuleProblem[]> {
   const problems: RuleProblem[] = []
   for (const [index, text] of lines.entries()) {
     if (problems.length >= PROBLEMS_MAX) break
-    const message = text.trim() === '' ? undefined : await restore(socket, `${text}\n`)
-    if (message !== undefined) problems.push({ line: index + 1, message })
+    if (/^\s*(#|$)/.test(text)) continue
+    const message = await restore(socket, `${text}\n`)
+    // Of a text of one line the command knows no other number.
+    if (message !== undefined) problems.push({ line: index + 1, message: message.replace(/^line 1: /, '') })
   }
   return problems
 }

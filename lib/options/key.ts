@@ -8,6 +8,7 @@ import type {
 } from '../command.js'
 import { address, arrayOf, checked, integer, object, oneOf } from './check.js'
 import type { Check, Fields } from './check.js'
+import { prefixLength } from './prefix.js'
 import { Problems } from './problems.js'
 
 /** A transport protocol. */
@@ -27,7 +28,7 @@ export const addressKeyFields: Fields<AddressServiceKey> = { protocol, address, 
 export const rangeKeyFields: Fields<RangeServiceKey> = {
   protocol,
   address,
-  prefixLength: integer(1, 128),
+  prefixLength: prefixLength(1),
   ports,
 }
 /** The fields of a service by mark. */

@@ -12,6 +12,7 @@ import type {
 import { arrayOf, flag, integer, object, oneOf, orNull } from './check.js'
 import type { Check, Fields } from './check.js'
 import { addressKeyFields, kindOfKey, markKeyFields, rangeKeyFields } from './key.js'
+import { prefixLength } from './prefix.js'
 import { serverSpec } from './server.js'
 import type { ServerOptions } from './server.js'
 
@@ -49,7 +50,7 @@ export type ServiceOptions = ServiceKey &
 export type ServiceWithServers = ServiceSpec & { readonly servers?: readonly ServerOptions[] }
 
 const persistence = object<Persistence>(
-  { timeoutSeconds: integer(1, 2_678_400), prefixLength: integer(1, 128) },
+  { timeoutSeconds: integer(1, 2_678_400), prefixLength: prefixLength(0) },
   ['timeoutSeconds'],
 )
 

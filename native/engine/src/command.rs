@@ -185,7 +185,8 @@ impl SchedulerFlag {
 pub struct Persistence {
     /// Seconds a client stays with its server after its last new connection, 1..=2678400.
     pub timeout_seconds: u32,
-    /// Leading bits of the client address that name one client, 1..=32 or 1..=128; all by default.
+    /// Leading bits of the client address that name one client, 0..=32 or 0..=128; all by default.
+    /// With 0 all clients are one.
     #[cfg_attr(feature = "serde", serde(default))]
     pub prefix_length: Option<u8>,
 }

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use crate::client::{Fault, PATH_VARIABLE, Refusal};
+use crate::client::{Fault, Issue, PATH_VARIABLE, Refusal};
 use crate::command_line::{Failure, MISUSE, Verb};
 
 /// IPVS: EINVAL, two blanks included.
 const INVALID: &str = "Invalid operation.  Possibly wrong module version, address not unicast, ...";
 
+/// How the message begins that no director answers.
+pub(crate) const UNREACHABLE: &str = "Can't initialize ipvs";
 /// The scheduler or persistence engine has no such name.
 pub(crate) const NO_SUCH_NAME: &str = "Scheduler or persistence engine not found";
 /// There is no such service.
@@ -40,7 +42,7 @@ pub fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
     Failure {
         status: MISUSE,
         message: format!(
-            "Can't initialize ipvs: {what}\n\
+            "{UNREACHABLE}: {what}\n\
              Is a director running that serves its control socket at {path}? \
              {PATH_VARIABLE} names another one.\n"
         ),
@@ -65,6 +67,7 @@ fn refused(refusal: &Refusal, verb: Verb) -> Failure {
     };
     let of_server = matches!(verb, Verb::AddServer | Verb::EditServer | Verb::DeleteServer);
     let thresholds = refusal.issues.iter().any(|issue| issue.field.ends_with("lowerThreshold"));
+    let own;
     let message = if has("SERVICE_NOT_FOUND") {
         if of_server { "Service not defined" } else { NO_SUCH_SERVICE }
     } else if has("SERVICE_EXISTS") {
@@ -81,7 +84,23 @@ fn refused(refusal: &Refusal, verb: Verb) -> Failure {
         "Permission denied (you must be root)"
     } else {
         // A director is stricter here than the kernel, which has no words for it.
-        &refusal.message
+        own = in_own_words(refusal);
+        &own
     };
     Failure::refused(message)
+}
+
+/// All problems. A command line is no batch: where a field stands in one is left out.
+fn in_own_words(refusal: &Refusal) -> String {
+    let problems: Vec<String> = refusal.issues.iter().map(problem).collect();
+    if problems.is_empty() { refusal.message.clone() } else { problems.join("; ") }
+}
+
+fn problem(Issue { field, message, .. }: &Issue) -> String {
+    let name = field.rsplit('.').next().unwrap_or_default();
+    let whole = name.is_empty() || name.starts_with("commands[") || message.contains(name);
+    if whole || matches!(name, "service" | "server") {
+        return message.clone();
+    }
+    format!("{name}: {message}")
 }

@@ -131,7 +131,7 @@ fn prefix_length(service: &Service) -> Result<Option<u8>, Unsupported> {
         (service.netmask, 128)
     } else {
         let ones = service.netmask.leading_ones();
-        if ones != service.netmask.count_ones() || ones == 0 {
+        if ones != service.netmask.count_ones() {
             return Err(Unsupported::Netmask);
         }
         (ones, 32)

@@ -1,6 +1,6 @@
 //! From words to an exit status.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Error, ErrorKind, Write};
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
@@ -41,11 +41,15 @@ pub fn run(
         }
         wish => session.perform(program, &wish, out).map(|()| 0),
     });
-    done.unwrap_or_else(|failure| {
-        let _gone = out.flush();
-        let _gone = err.write_all(failure.message.as_bytes());
-        failure.status
-    })
+    let written = out.flush().map_err(|error| unwritten(&error));
+    match done.and_then(|status| written.map(|()| status)) {
+        Ok(status) => status,
+        Err(failure) => {
+            // Nobody is left to tell when there is no standard error.
+            let _gone = err.write_all(failure.message.as_bytes());
+            failure.status
+        }
+    }
 }
 
 /// A connection to the director, made when it is needed.
@@ -186,10 +190,7 @@ impl Session {
             if !wanted.given.has(Opt::Watch) {
                 return Ok(());
             }
-            if out.flush().is_err() {
-                // Nobody watches any more.
-                return Ok(());
-            }
+            out.flush().map_err(|error| unwritten(&error))?;
             sleep(Duration::from_secs(u64::from(wanted.watch_seconds)));
             if !wanted.given.has(Opt::Json) {
                 show(out, "\x1b[H\x1b[2J")?;
@@ -294,11 +295,16 @@ fn naming(wanted: &Invocation) -> Naming {
     if wanted.given.has(Opt::Numeric) { Naming::numeric() } else { Naming::named(Names::of_host()) }
 }
 
-/// A reader that went away is no failure, as with any command in a pipe; it ends what is shown.
 fn show(out: &mut dyn Write, text: &str) -> Result<(), Failure> {
-    out.write_all(text.as_bytes()).map_err(|_| Failure {
-        status: 0,
-        message: String::new(),
-        ends_restore: true,
-    })
+    out.write_all(text.as_bytes()).map_err(|error| unwritten(&error))
+}
+
+/// Output that cannot be written. A reader that went away is no failure, as with any command in a
+/// pipe; it ends what is shown.
+fn unwritten(error: &Error) -> Failure {
+    let (status, message) = match error.kind() {
+        ErrorKind::BrokenPipe => (0, String::new()),
+        _ => (LISTING_FAILED, format!("the output could not be written: {error}\n")),
+    };
+    Failure { status, message, ends_restore: true }
 }

@@ -140,10 +140,14 @@ fn names_and_netmasks_that_a_director_lacks_are_told_apart() {
         ("-E -u 192.0.2.1:80 --pe nosuch", Name),
         ("-A -t 192.0.2.1:80 -p -M 255.0.255.0", Netmask),
         ("-A -t 192.0.2.1:80 -p -M 24", Netmask),
-        ("-A -t 192.0.2.1:80 -p -M 0.0.0.0", Netmask),
     ] {
         assert_eq!(request::command(&accepted(line)), Err(unsupported), "{line}");
     }
+    // All clients are one.
+    let all = |line| command(line)["service"]["persistence"]["prefixLength"].clone();
+    assert_eq!(all("-A -t 192.0.2.1:80 -p -M 0.0.0.0"), json!(0));
+    assert_eq!(all("-A -t [2001:db8::1]:80 -p -M ::"), json!(0));
+    refused("-A -t [2001:db8::1]:80 -p -M 0", 2, "illegal ipv6 netmask specified");
     // Without persistence nobody asks for the netmask.
     assert!(request::command(&accepted("-A -t 192.0.2.1:80 -M 24")).is_ok());
 }

@@ -12,6 +12,7 @@ use core::net::IpAddr;
 
 pub use options::{Given, Opt, Verb};
 pub use reading::read;
+pub(crate) use service::ALL_CLIENTS;
 pub use service::SchedulerFlags;
 
 use engine::command::{Family, ForwardingMethod, TunnelChecksum, TunnelKind};

@@ -9,6 +9,8 @@ use super::{Failure, Service};
 
 /// Longest persistence and timeout: 31 days.
 pub(super) const SECONDS_MAX: i64 = 2_678_400;
+/// `-M` of IPv6 that takes all clients for one. IPVS has no word for it, and refuses `0`.
+pub(crate) const ALL_CLIENTS: &str = "::";
 /// IPVS: longest name of a scheduler.
 const SCHEDULER_NAME_MAX: usize = 15;
 
@@ -121,6 +123,10 @@ impl Service {
     /// `-M`.
     pub(super) fn netmask(&mut self, text: &str) -> Result<(), Failure> {
         self.netmask = if self.family == Family::Ipv6 {
+            if text == ALL_CLIENTS {
+                self.netmask = 0;
+                return Ok(());
+            }
             let length = u32::try_from(leading_number(text)).unwrap_or(0);
             if !(1..=128).contains(&length) {
                 return Err(Failure::misuse("illegal ipv6 netmask specified"));

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use super::name::Naming;
 use super::number::{abbreviated, exact};
+use crate::command_line::ALL_CLIENTS;
 use crate::table::{Counts, Server, Service, Tunnel};
 
 /// What stands behind the names.
@@ -130,6 +131,7 @@ pub(super) fn mask(service: &Service) -> Option<String> {
             let bits = u32::MAX.checked_shl(32_u32.checked_sub(length)?).unwrap_or(0);
             (length != 32).then(|| Ipv4Addr::from(bits).to_string())
         }
+        Family::Ipv6 if length == 0 => Some(ALL_CLIENTS.to_owned()),
         Family::Ipv6 => (length != 128).then(|| length.to_string()),
     }
 }

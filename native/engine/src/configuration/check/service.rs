@@ -138,7 +138,7 @@ fn check_persistence(persistence: &Persistence, family: Family, findings: &mut F
             Family::Ipv4 => 32,
             Family::Ipv6 => 128,
         };
-        findings.range("persistence.prefixLength", length, 1..=longest);
+        findings.range("persistence.prefixLength", length, 0..=longest);
     }
 }
 

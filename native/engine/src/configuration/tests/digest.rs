@@ -67,6 +67,19 @@ fn defaults_count_as_what_they_mean() {
 }
 
 #[test]
+fn persistence_counts_with_the_length_of_its_network() {
+    let with = |prefix_length| {
+        let persistence = Persistence { timeout_seconds: 60, prefix_length };
+        let service = ServiceSpec { persistence: Some(persistence), ..spec(web()) };
+        digest(&[Command::AddService { service }])
+    };
+    let all = with(Some(0));
+    assert_ne!(all, with(None));
+    assert_ne!(all, with(Some(1)));
+    assert_ne!(all, digest(&[Command::AddService { service: spec(web()) }]));
+}
+
+#[test]
 fn timeouts_do_not_count() {
     let mut later = base();
     let patch = SettingsPatch {

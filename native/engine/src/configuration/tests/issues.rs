@@ -99,9 +99,8 @@ fn service_numbers_have_ranges() {
     };
     refuses(persistence(0, None), OutOfRange, "persistence.timeoutSeconds");
     refuses(persistence(2_678_401, None), OutOfRange, "persistence.timeoutSeconds");
-    refuses(persistence(360, Some(0)), OutOfRange, "persistence.prefixLength");
     refuses(persistence(360, Some(33)), OutOfRange, "persistence.prefixLength");
-    accepts(persistence(1, Some(1)));
+    accepts(persistence(1, Some(0)));
     accepts(persistence(2_678_400, Some(32)));
     let six = |length| {
         let persistence = Persistence { timeout_seconds: 1, prefix_length: Some(length) };
