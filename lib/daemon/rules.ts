@@ -28,29 +28,30 @@ export async function restoreRules(
   file: string,
   anew: () => OfflineDirector,
 ): Promise<RuleProblem[]> {
-  const text = readFileSync(file, 'utf8')
+  // Debian writes comments into saved rules; to the command, as to IPVS's, they mean nothing.
+  const text = readFileSync(file, 'utf8').replaceAll(/^[^\S\n]*#.*$/gm, '')
   const whole = await withSocket(director, (socket) => restore(socket, text))
   if (whole === undefined) return []
   const problems = await withSocket(anew(), (socket) => lineByLine(socket, text.split('\n')))
-  return problems.length > 0 ? problems : [told(whole)]
-}
-
-/** What the command said of the whole text, with the line that it named. */
-function told(said: string): RuleProblem {
-  const [, line = '1', message = said] = /^line (\d+): (.*)$/s.exec(said) ?? []
-  return { line: Number(line), message }
+  return problems.length > 0 ? problems : [{ line: 1, message: whole }]
 }
 
 async function lineByLine(socket: string, lines: readonly string[]): Promise<RuleProblem[]> {
   const problems: RuleProblem[] = []
   for (const [index, text] of lines.entries()) {
     if (problems.length >= PROBLEMS_MAX) break
-    if (/^\s*(#|$)/.test(text)) continue
-    const message = await restore(socket, `${text}\n`)
-    // Of a text of one line the command knows no other number.
-    if (message !== undefined) problems.push({ line: index + 1, message: message.replace(/^line 1: /, '') })
+    if (text.trim() === '') continue
+    const said = await restore(socket, `${text}\n`)
+    if (said !== undefined) problems.push({ line: index + 1, message: inWords(said, text) })
   }
   return problems
+}
+
+/** Of a line that begins with no command the command only says where its help is. */
+function inWords(said: string, text: string): string {
+  if (!said.startsWith('Try `')) return said
+  const [word] = text.trim().split(/\s+/)
+  return `\`${word}' is no command; a line begins with one, such as -A or -a`
 }
 
 async function withSocket<T>(director: OfflineDirector, use: (socket: string) => Promise<T>): Promise<T> {

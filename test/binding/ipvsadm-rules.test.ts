@@ -36,38 +36,6 @@ async function shell(t: ExecutionContext, script: string, director = Director.of
   return { status, stdout, stderr }
 }
 
-test('a restore skips comments, and tells which line is refused and why', async (t) => {
-  const rules = [
-    '# ipvsadm.rules',
-    `-A ${KEY} -s rr`,
-    '',
-    '  # servers',
-    `-a ${KEY} -r 10.0.0.1 -g -w 1`,
-    `-A ${KEY} -s rr`,
-    '-A -t 192.0.2.81:80 -s nosuch',
-    `-a ${KEY} -r 10.0.0.2:99999`,
-    '',
-  ]
-  const [restored, listed] = await session([['ipvsadm -R', rules.join('\n')], 'ipvsadm -S -n'])
-  t.deepEqual(restored, {
-    rc: 2,
-    stdout: '',
-    stderr: [
-      'line 6: Service already exists',
-      'line 7: Scheduler or persistence engine not found',
-      'line 8: illegal real server address[:port] specified',
-      '',
-    ].join('\n'),
-  })
-  t.is(listed?.stdout, `-A ${KEY} -s rr\n-a ${KEY} -r 10.0.0.1:80 -g -w 1\n`)
-})
-
-test('a line that is no command is told by its word', async (t) => {
-  const [restored] = await session([['ipvsadm -R', `\n${KEY} -s rr\n`]])
-  t.is(restored?.stderr, "line 2: `-t' is no command; a line begins with one, such as -A or -a\n")
-  t.is(restored?.rc, 255)
-})
-
 test('a configuration takes rules with comments, and tells the line of each that is refused', async (t) => {
   const rules = join(scratch(t), 'saved.rules')
   const read = (lines: readonly string[]): Promise<unknown> => {

@@ -34,7 +34,7 @@ interface Outcome {
   readonly name: string
   readonly differences: readonly string[]
   readonly missing?: string
-  /** Steps that a director refuses or answers otherwise by design, as documented. */
+  /** Steps that a director refuses by design, as documented, and that were checked to be refused. */
   readonly refused?: number
 }
 

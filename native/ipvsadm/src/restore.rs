@@ -4,8 +4,7 @@ use std::io::{BufRead, Read as _, Write};
 
 use engine::command::Command;
 
-use crate::command_line::{Failure, Invocation, REFUSED, Verb, Wish, read};
-use crate::refusal::UNREACHABLE;
+use crate::command_line::{Failure, Invocation, Verb, Wish, read};
 use crate::session::Session;
 
 /// Longest line.
@@ -14,8 +13,7 @@ const LINE_MAX: u64 = 65_536;
 const BATCH: usize = 512;
 
 /// Carries out the commands on `input`, and answers with the exit status of the last one. What the
-/// director refuses is told with its line and left out; a line that means nothing ends everything.
-/// Empty lines and those that begin with `#` are skipped, as Debian's `ipvsadm.rules` has them.
+/// director refuses is told and left out; a line that means nothing, a comment too, ends everything (IPVS).
 pub(crate) fn restore(
     session: &mut Session,
     program: &str,
@@ -23,36 +21,29 @@ pub(crate) fn restore(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> u8 {
-    let mut restore =
-        Restore { session, program, number: 0, waiting: Vec::new(), status: 0, out, err };
+    let mut restore = Restore { session, program, waiting: Vec::new(), status: 0, out, err };
     loop {
         let mut text = Vec::new();
-        restore.number += 1;
         let length = match (&mut *input).take(LINE_MAX).read_until(b'\n', &mut text) {
             Ok(0) => break,
             Ok(length) => length,
             Err(error) => {
                 restore.flush();
                 let message = format!("the rules could not be read: {error}");
-                return restore.tell(restore.number, &Failure::misuse(message));
+                return restore.tell(&Failure::misuse(message));
             }
         };
         if length as u64 == LINE_MAX && text.last() != Some(&b'\n') {
             restore.flush();
-            let message = format!("more than {LINE_MAX} octets");
-            return restore.tell(restore.number, &Failure::misuse(message));
+            let message = format!("line of more than {LINE_MAX} octets");
+            return restore.tell(&Failure::misuse(message));
         }
         if let Err(failure) = restore.line(&String::from_utf8_lossy(&text)) {
-            return restore.tell(restore.number, &failure);
+            return restore.tell(&failure);
         }
     }
     restore.flush();
     restore.status
-}
-
-fn no_command(word: &str) -> Failure {
-    let message = format!("`{word}' is no command; a line begins with one, such as -A or -a\n");
-    Failure { status: REFUSED, message, ends_restore: true }
 }
 
 /// Whether the table is looked at before a change is sent.
@@ -64,7 +55,6 @@ fn needs_table(wanted: &Invocation) -> bool {
 
 /// A change that was read and not sent yet.
 struct Waiting {
-    number: usize,
     command: Command,
     verb: Verb,
 }
@@ -72,8 +62,6 @@ struct Waiting {
 struct Restore<'a> {
     session: &'a mut Session,
     program: &'a str,
-    /// Of the line that was read last, from 1.
-    number: usize,
     waiting: Vec<Waiting>,
     status: u8,
     out: &'a mut dyn Write,
@@ -83,21 +71,13 @@ struct Restore<'a> {
 impl Restore<'_> {
     /// One line; its failure is given back when it ends the restore.
     fn line(&mut self, text: &str) -> Result<(), Failure> {
-        if text.trim_start().starts_with('#') {
-            return Ok(());
-        }
         // IPVS: the program's name is dropped wherever it stands; nothing quotes.
         let words: Vec<String> =
             text.split_whitespace().filter(|word| *word != "ipvsadm").map(str::to_owned).collect();
-        let Some(first) = words.first() else { return Ok(()) };
-        let wish = read(self.program, &words).map_err(|failure| {
-            self.flush();
-            if failure == Failure::without_command(self.program) {
-                no_command(first)
-            } else {
-                failure
-            }
-        })?;
+        if words.is_empty() {
+            return Ok(());
+        }
+        let wish = read(self.program, &words).inspect_err(|_| self.flush())?;
         let done = match &wish {
             Wish::Command(wanted) if wanted.verb == Verb::Restore => Ok(()),
             Wish::Command(wanted) => self.command(wanted, &wish),
@@ -106,7 +86,7 @@ impl Restore<'_> {
         match done {
             Err(failure) if failure.ends_restore => Err(failure),
             Err(failure) => {
-                self.tell(self.number, &failure);
+                self.tell(&failure);
                 Ok(())
             }
             Ok(()) => Ok(()),
@@ -119,7 +99,7 @@ impl Restore<'_> {
             self.flush();
         }
         let Some(command) = self.session.change(wanted)? else { return self.perform(wish) };
-        self.waiting.push(Waiting { number: self.number, command, verb: wanted.verb });
+        self.waiting.push(Waiting { command, verb: wanted.verb });
         if self.waiting.len() >= BATCH {
             self.flush();
         }
@@ -141,10 +121,10 @@ impl Restore<'_> {
         if waiting.len() > 1 && self.session.apply(&together, *verb).is_ok() {
             return;
         }
-        for Waiting { number, command, verb } in waiting {
+        for Waiting { command, verb } in waiting {
             self.status = 0;
             if let Err(failure) = self.session.apply(&[command], verb) {
-                self.tell(number, &failure);
+                self.tell(&failure);
                 if failure.ends_restore {
                     return;
                 }
@@ -152,17 +132,10 @@ impl Restore<'_> {
         }
     }
 
-    /// What is wrong with a line; that no director answers is wrong with none.
-    fn tell(&mut self, number: usize, failure: &Failure) -> u8 {
-        let Failure { message, .. } = failure;
-        let line = if message.is_empty() || message.starts_with(UNREACHABLE) {
-            message.clone()
-        } else {
-            format!("line {number}: {message}")
-        };
+    fn tell(&mut self, failure: &Failure) -> u8 {
         // What cannot be written is told at the end, if anybody is left to be told.
         let _unwritten = self.out.flush();
-        let _gone = self.err.write_all(line.as_bytes());
+        let _gone = self.err.write_all(failure.message.as_bytes());
         self.status = failure.status;
         failure.status
     }
