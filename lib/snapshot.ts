@@ -235,6 +235,14 @@ export interface FailureSnapshot {
   readonly attempts: number
 }
 
+/** What became of frames that the kernel gave to one worker and that were another's. */
+export interface HandOverSnapshot {
+  /** Frames handed to another worker. */
+  readonly frames: number
+  /** Frames dropped because too many waited for that worker. */
+  readonly full: number
+}
+
 /** Everything that a live director counts, at one moment. */
 export interface LiveStatistics extends Statistics {
   /** What the interfaces carried. */
@@ -243,6 +251,8 @@ export interface LiveStatistics extends Statistics {
   readonly hops: readonly HopSnapshot[]
   /** What became of frames that had to wait. */
   readonly pending: WaitingSnapshot
+  /** What became of frames that were another worker's; nothing with one worker. */
+  readonly handedOver: HandOverSnapshot
   /** How often the hardware address of a server, or of what leads to a client, was not found. */
   readonly neighbourFailures: number
   /** What fails at the moment and is tried again; empty when all is well. */

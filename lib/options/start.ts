@@ -48,7 +48,8 @@ export interface CommonOptions {
 
 /**
  * By what clients are spread over several workers: their `address`, which keeps together what a
- * persistent service keeps together, or `address-and-port`, the evenest for few clients.
+ * persistent service keeps together, or `address-and-port`, the evenest for few clients. With the
+ * latter persistence does not hold: each worker chooses a server for a client by itself.
  */
 export type Spread = 'address' | 'address-and-port'
 

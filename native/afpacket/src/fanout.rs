@@ -1,9 +1,11 @@
 //! Sharing the frames of an interface among several sockets, by client.
 //!
-//! All packets of a connection have to meet on one socket, because each worker knows its own
-//! connections only. The kernel runs a classic BPF program on each frame and takes the answer
-//! modulo the number of sockets.
+//! Packets of a connection are to meet on one socket, where its worker knows the connection. The
+//! kernel runs a classic BPF program on each frame and takes the answer modulo the number of sockets.
+//! The program looks at plain packets as closely as it takes to bring all of them to the socket that
+//! [`ClientHash::of`] names; what else there is, a caller finds out and hands over.
 
+mod answers;
 mod hash;
 
 pub use hash::ClientHash;

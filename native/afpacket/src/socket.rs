@@ -4,13 +4,12 @@ mod filter;
 mod options;
 
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::admission::{Admission, Admitted};
 use crate::batch::ReceivedBatch;
 use crate::bpf::Program;
-use crate::classifier::{Classifier, Precision, SocketAudience};
+use crate::classifier::{Classifier, Precision, ServiceMatch, SocketAudience};
 use crate::error::{Named, SyscallError};
 use crate::fanout::{ClientHash, Fanout, FanoutGroup};
 use crate::fast_path::{FastPath, FastPathError};
@@ -93,7 +92,7 @@ impl PacketSocket {
         if let Some(fanout) = options.fanout {
             socket.join_fanout(fanout)?;
             socket.spread = Some(fanout.hash);
-            socket.set_fanout_servers(&[])?;
+            socket.set_fanout_returns(&[])?;
         }
         socket.set_filter(&options.filter)?;
         Ok(socket)
@@ -296,20 +295,20 @@ impl PacketSocket {
         Ok(())
     }
 
-    /// States whose packets are answers to clients: of those the group goes by the receiver, so that
-    /// both directions of a translated connection meet on one socket. Counts for the whole group;
-    /// outside any it does nothing.
+    /// States which packets are answers to clients, by source: of those the group goes by the receiver,
+    /// so that both directions of a translated connection meet on one socket. Counts for the whole
+    /// group; outside any it does nothing. Where one program cannot tell so many apart it goes by their
+    /// addresses alone, and where it cannot even do that, by the sender of every packet.
     ///
     /// # Errors
-    /// When there are more servers than one program can tell apart (some hundreds); what was stated
-    /// before stays.
-    pub fn set_fanout_servers(&self, servers: &[IpAddr]) -> Result<(), SyscallError> {
+    /// When the kernel refuses the program; the one before it stays.
+    pub fn set_fanout_returns(&self, returns: &[ServiceMatch]) -> Result<(), SyscallError> {
         let Some(hash) = self.spread else { return Ok(()) };
         sys::socket::set_program(
             self.as_fd(),
             libc::SOL_PACKET,
             libc::PACKET_FANOUT_DATA,
-            hash.program(servers).instructions(),
+            hash.closest_program(returns).instructions(),
         )
         .named("setsockopt(PACKET_FANOUT_DATA)")
     }

@@ -6,11 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use engine::FastCounts;
 use engine::connection::ConnectionKey;
 use engine::frame::InterfaceId;
+use engine::hand_over::Turn;
 use engine::hop::{Hop, Hops, NextHop, ServerId};
 use wire::ethernet::MacAddress;
 
 use crate::clients::ClientWays;
 use crate::fast_path::FastFlows;
+use crate::hand_over::Share;
 
 /// One moment's ways to all real servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub(crate) struct KnownWays<'a> {
     pub(crate) servers: &'a HopTable,
     pub(crate) clients: &'a ClientWays,
     pub(crate) fast: &'a FastFlows,
+    /// Where several workers share the traffic.
+    pub(crate) share: Option<Share>,
 }
 
 impl Hops for KnownWays<'_> {
@@ -94,6 +98,18 @@ impl Hops for KnownWays<'_> {
 
     fn recall(&self, connection: &ConnectionKey) -> Option<FastCounts> {
         self.fast.recall(connection)
+    }
+
+    fn is_one_of_several(&self) -> bool {
+        self.share.is_some()
+    }
+
+    fn keeper(&self, client: IpAddr, port: u16) -> Option<u32> {
+        self.share.and_then(|share| share.keeper(client, port))
+    }
+
+    fn turn(&self) -> Turn {
+        self.share.map_or(Turn::Chosen, |share| share.turn)
     }
 
     fn expect_reply(&self, client: IpAddr) {

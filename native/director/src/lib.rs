@@ -18,6 +18,7 @@
 //!
 //! - [`port`]: where frames come from and go to; a worker knows nothing else of the network.
 //! - [`hops`]: the ways to the real servers as an immutable table that workers swap between batches.
+//! - [`hand_over`]: frames that the kernel gave to one worker and that another has to judge.
 //! - [`pending`]: the bounded waiting room for frames whose neighbour is not known yet.
 //! - [`event`]: what a director tells.
 //!
@@ -44,6 +45,7 @@ mod events;
 mod exposure;
 mod fast_path;
 mod forget;
+pub mod hand_over;
 pub mod hops;
 mod linger;
 pub mod live;

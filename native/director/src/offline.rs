@@ -251,7 +251,10 @@ impl OfflineDirector {
             Verdict::Forward { server, .. }
             | Verdict::Encapsulate { server, .. }
             | Verdict::ForwardFragments { server } => ("forward", None, Some(server)),
-            Verdict::Hold => ("hold", None, None),
+            // A lone engine hands nothing over.
+            Verdict::Hold | Verdict::HandOver(_) | Verdict::HandOverFragments => {
+                ("hold", None, None)
+            }
             Verdict::Return { server, .. } | Verdict::ReturnFragments { server } => {
                 ("return", None, Some(server))
             }

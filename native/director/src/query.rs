@@ -7,6 +7,7 @@ use engine::command::ServiceKey;
 use engine::snapshot::{ConnectionFilter, ConnectionPage, Explanation, Flow, Statistics};
 use engine::time::Instant;
 
+use crate::hand_over::HandOverCounters;
 use crate::pending::PendingCounters;
 use crate::port::InterfaceCounters;
 
@@ -36,6 +37,7 @@ pub(crate) struct WorkerStatistics {
     pub(crate) engine: Statistics,
     pub(crate) ports: Vec<InterfaceCounters>,
     pub(crate) pending: PendingCounters,
+    pub(crate) handed_over: HandOverCounters,
 }
 
 /// Something to ask a worker.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use afpacket::memory::prefer_huge_pages;
 use engine::configuration::Configuration;
 use engine::frame::{InterfaceId, Outputs};
+use engine::hand_over::Turn;
 use engine::hop::{Egress, Hop};
 use engine::time::Instant;
 use engine::{Engine, Limits};
@@ -23,6 +24,7 @@ use crate::clock::{Clock, until};
 use crate::event::Event;
 use crate::events::EventSender;
 use crate::fast_path::{FastFlows, FastPathShare};
+use crate::hand_over::{Exchange, Origin};
 use crate::hops::{HopTable, KnownWays};
 use crate::linger::Linger;
 use crate::losses::Losses;
@@ -33,6 +35,7 @@ use crate::query::{Query, WorkerStatistics};
 use judging::Judging;
 
 mod disposal;
+mod handed;
 mod judging;
 
 /// Frames of one batch at most.
@@ -94,6 +97,8 @@ pub(crate) struct WorkerParts<P: PacketPort> {
     pub(crate) enquiry: Enquiry,
     /// How long to look on at empty rings at most.
     pub(crate) busy_poll: Duration,
+    /// Where frames are handed to other workers and come from them, if there are others.
+    pub(crate) exchange: Option<Exchange>,
 }
 
 /// One worker.
@@ -115,6 +120,7 @@ pub(crate) struct Worker<P: PacketPort> {
     overload: Overload,
     /// The time by which the last frame was judged.
     judged: Instant,
+    exchange: Option<Exchange>,
     /// There may be more to do at once: no sleep before the next batch.
     more: bool,
 }
@@ -142,6 +148,7 @@ impl<P: PacketPort> Worker<P> {
             losses: Losses::default(),
             overload,
             judged: Instant::ZERO,
+            exchange: parts.exchange,
             more: false,
         }
     }
@@ -169,6 +176,10 @@ impl<P: PacketPort> Worker<P> {
         if handled >= BATCH && self.losses.grow(&mut self.port, now) {
             self.engine.strain(now);
         }
+        let handed = self.handle_handed(now);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.wake();
+        }
         let congested = self.port.is_congested();
         self.overload.follow(&mut self.engine, handled, congested, now);
         // After a standstill more frames may wait that came before the time of a connection was over.
@@ -176,7 +187,10 @@ impl<P: PacketPort> Worker<P> {
         let wishes = self.follow_fast_path(now);
         let events = self.send_events(now);
         // A ring that had frames is looked at again: cheaper than asking the kernel to wait for it.
-        self.more = self.linger.looks_on(handled, now) || handled > 0 || wishes || events == EVENTS;
+        self.more = self.linger.looks_on(handled, now)
+            || handled + handed > 0
+            || wishes
+            || events == EVENTS;
         Ok(Flow::Continue)
     }
 
@@ -193,9 +207,11 @@ impl<P: PacketPort> Worker<P> {
 
     /// Judges one batch; what is forwarded leaves from the memory it arrived in.
     fn handle_batch(&mut self, now: Instant) -> io::Result<usize> {
-        let Self { engine, port, hops, clients, fast, pending, outputs, judged, .. } = self;
-        let ways = KnownWays { servers: hops, clients, fast };
-        let judging = Judging { engine, ways, outputs, pending, now, judged };
+        let Self { engine, port, hops, clients, fast, pending, outputs, exchange, judged, .. } =
+            self;
+        let share = exchange.as_ref().map(|exchange| exchange.share(Turn::Chosen));
+        let ways = KnownWays { servers: hops, clients, fast, share };
+        let judging = Judging { engine, ways, outputs, pending, exchange, now, judged };
         let handled = port.exchange(BATCH, judging)?;
         self.clients.ask(now);
         self.send_outputs(now);
@@ -204,7 +220,7 @@ impl<P: PacketPort> Worker<P> {
 
     /// Sends the frames the engine made itself.
     fn send_outputs(&mut self, now: Instant) {
-        let Self { port, pending, outputs, .. } = self;
+        let Self { port, pending, outputs, exchange, .. } = self;
         if outputs.frames().is_empty() {
             return;
         }
@@ -212,6 +228,12 @@ impl<P: PacketPort> Worker<P> {
             let octets = outputs.octets(frame);
             let offload = Offload::default();
             match frame.egress {
+                Egress::Interface(interface) if frame.handed.is_some() => {
+                    let (vlan, waited) = (frame.vlan, Duration::ZERO);
+                    let origin = Origin { interface, vlan, offload, waited };
+                    exchange.as_mut()?.give(frame.handed?, octets, &origin);
+                    None
+                }
                 Egress::Interface(interface) => {
                     Some(Outgoing { interface, octets, vlan: frame.vlan, offload })
                 }
@@ -323,7 +345,7 @@ impl<P: PacketPort> Worker<P> {
     /// Lets the frames go that waited for what is known now.
     fn release(&mut self) {
         let Self { port, pending, hops, clients, fast, .. } = self;
-        let ways = KnownWays { servers: hops, clients, fast };
+        let ways = KnownWays { servers: hops, clients, fast, share: None };
         pending.release(&ways, |frame| port.send(std::iter::once(frame)));
     }
 
@@ -340,6 +362,7 @@ impl<P: PacketPort> Worker<P> {
                 engine: engine.statistics_of(only),
                 ports,
                 pending: self.pending.counters(),
+                handed_over: self.exchange.as_ref().map(Exchange::counters).unwrap_or_default(),
             }
         });
     }

@@ -1,6 +1,8 @@
 //! A live director between namespaces, with connections of the kernel's own TCP.
 
 mod lab;
+#[path = "live/workers.rs"]
+mod workers;
 
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;

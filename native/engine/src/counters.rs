@@ -35,6 +35,8 @@ impl VerdictCounters {
             | Verdict::Encapsulate { .. }
             | Verdict::ForwardFragments { .. } => Some(&mut self.forwarded),
             Verdict::Hold => Some(&mut self.held),
+            // Who judges it counts it.
+            Verdict::HandOver(_) | Verdict::HandOverFragments => None,
             Verdict::Return { .. } | Verdict::ReturnFragments { .. } => Some(&mut self.returned),
             Verdict::Reply(reason) => self.replied.get_mut(reason as usize),
             Verdict::Pass(reason) => self.passed.get_mut(reason as usize),

@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use wire::dissect::{Dissection, Upper, dissect};
 
+use crate::hand_over::HandOver;
 use crate::hop::Egress;
 
 /// Number of a network interface, as the kernel counts them (`ifindex`).
@@ -98,6 +99,9 @@ pub struct OutputFrame {
     pub egress: Egress,
     /// VLAN tag control information to put into the frame on sending.
     pub vlan: Option<u16>,
+    /// Set on a frame that does not leave but is handed to another engine, as if it had come there by
+    /// the interface that `egress` names.
+    pub handed: Option<HandOver>,
 }
 
 /// Octets of the longest [`Prefix`]: Ethernet with two VLAN tags, IPv6, UDP, and GUE with remote
@@ -220,6 +224,11 @@ impl Outputs {
         self.scratch = scratch;
     }
 
+    /// All frames from number `first` on are for another engine.
+    pub(crate) fn hand_over(&mut self, first: usize, to: HandOver) {
+        self.frames.iter_mut().skip(first).for_each(|frame| frame.handed = Some(to));
+    }
+
     /// The octets of `frame`.
     #[must_use]
     pub fn octets(&self, frame: &OutputFrame) -> &[u8] {
@@ -230,7 +239,8 @@ impl Outputs {
     pub fn push(&mut self, length: usize, egress: Egress, vlan: Option<u16>) -> &mut [u8] {
         let start = self.bytes.len();
         self.bytes.resize(start + length, 0);
-        self.frames.push(OutputFrame { range: start..start + length, egress, vlan });
+        let range = start..start + length;
+        self.frames.push(OutputFrame { range, egress, vlan, handed: None });
         self.bytes.get_mut(start..).unwrap_or_default()
     }
 }

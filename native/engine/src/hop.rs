@@ -8,6 +8,7 @@ use wire::ethernet::MacAddress;
 use crate::connection::ConnectionKey;
 use crate::engine::FastCounts;
 use crate::frame::InterfaceId;
+use crate::hand_over::Turn;
 
 /// Number of a real server of one service, for as long as anything remembers it. Dense: usable as
 /// an index.
@@ -73,6 +74,23 @@ pub trait Hops {
     fn recall(&self, connection: &ConnectionKey) -> Option<FastCounts> {
         let _ = connection;
         None
+    }
+
+    /// Whether several engines share the traffic, and this is one of them.
+    fn is_one_of_several(&self) -> bool {
+        false
+    }
+
+    /// Which other engine keeps the connections of this client: its number. None for this engine, and
+    /// where there are no others.
+    fn keeper(&self, client: IpAddr, port: u16) -> Option<u32> {
+        let _ = (client, port);
+        None
+    }
+
+    /// Whether the frames judged now were handed over by another engine.
+    fn turn(&self) -> Turn {
+        Turn::Chosen
     }
 
     /// A connection was made whose replies come back here: soon the way to `client` is asked for.

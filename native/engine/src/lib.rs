@@ -26,6 +26,7 @@ mod event_queue;
 mod forward;
 mod fragment;
 pub mod frame;
+pub mod hand_over;
 pub mod hop;
 mod identification;
 mod offload;

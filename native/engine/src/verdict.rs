@@ -1,5 +1,6 @@
 //! The engine's answers: closed enums, each value with a name and a counter.
 
+use crate::hand_over::HandOver;
 use crate::hop::{Egress, ServerId};
 
 /// Defines a closed enum of reasons with stable kebab-case names; each reason is a counter index.
@@ -190,6 +191,11 @@ pub enum Verdict {
     },
     /// The director answered; the answer was appended to the outputs.
     Reply(ReplyReason),
+    /// It may belong to a connection of another engine, which is to judge the frame.
+    HandOver(HandOver),
+    /// The same of a packet put together: another engine is to judge the fragments appended to the
+    /// outputs.
+    HandOverFragments,
     /// A fragment: kept until the others of its packet are there, or its time is over.
     Hold,
     /// Not ours: the host deals with it.

@@ -14,7 +14,7 @@ pub(crate) struct Network {
 
 impl Network {
     /// The network of `service`; an IPv4 address fills the first word only.
-    pub(super) fn of(service: &ServiceMatch) -> Self {
+    pub(crate) fn of(service: &ServiceMatch) -> Self {
         let (value, bits) = match service.address {
             IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
             IpAddr::V6(address) => (address.to_bits(), 128),

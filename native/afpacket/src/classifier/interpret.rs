@@ -1,6 +1,6 @@
 //! A machine for classic BPF, to run programs in tests without the kernel.
 
-use crate::bpf::{ANCILLARY_PACKET_TYPE, Instruction, code};
+use crate::bpf::{ANCILLARY_PACKET_TYPE, ANCILLARY_PROTOCOL, FROM_NETWORK, Instruction, code};
 
 /// A frame as a program sees it.
 pub(crate) struct Input<'f> {
@@ -10,13 +10,21 @@ pub(crate) struct Input<'f> {
 
 /// The answer of a program; 0 when it reads behind the frame's end, as in the kernel.
 pub(crate) fn run(program: &[Instruction], input: &Input<'_>) -> u32 {
-    Machine { a: 0, x: 0, memory: [0; 16], input }.run(program).unwrap_or(0)
+    run_counting(program, input).0
+}
+
+/// As [`run`], with how many instructions that took.
+pub(crate) fn run_counting(program: &[Instruction], input: &Input<'_>) -> (u32, usize) {
+    let mut machine = Machine { a: 0, x: 0, memory: [0; 16], steps: 0, input };
+    let answer = machine.run(program).unwrap_or(0);
+    (answer, machine.steps)
 }
 
 struct Machine<'i, 'f> {
     a: u32,
     x: u32,
     memory: [u32; 16],
+    steps: usize,
     input: &'i Input<'f>,
 }
 
@@ -26,6 +34,7 @@ impl Machine<'_, '_> {
         loop {
             let one = program.get(at).expect("a program ends by an answer");
             at += 1;
+            self.steps += 1;
             let condition = match one.code {
                 code::RETURN => return Some(one.operand),
                 code::RETURN_A => return Some(self.a),
@@ -78,7 +87,11 @@ impl Machine<'_, '_> {
         if offset == ANCILLARY_PACKET_TYPE {
             return Some(self.input.packet_type);
         }
-        let start = offset as usize;
+        let start = match offset {
+            ANCILLARY_PROTOCOL => 12,
+            FROM_NETWORK.. => (offset - FROM_NETWORK + 14) as usize,
+            _ => offset as usize,
+        };
         let octets = self.input.octets.get(start..start.checked_add(length)?)?;
         Some(octets.iter().fold(0, |value, octet| value << 8 | u32::from(*octet)))
     }

@@ -10,7 +10,7 @@ mod emit;
 #[cfg(test)]
 pub(crate) mod interpret;
 mod interval;
-mod port;
+pub(crate) mod port;
 mod returns;
 #[cfg(test)]
 mod tests;
@@ -132,12 +132,10 @@ impl Classifier {
         self
     }
 
-    /// The addresses that returns come from, in order; of networks the first.
+    /// What comes back from servers, by source, in order.
     #[must_use]
-    pub fn return_addresses(&self) -> Vec<IpAddr> {
-        let mut addresses: Vec<_> = self.returns.iter().map(|one| one.address).collect();
-        addresses.dedup();
-        addresses
+    pub fn returns(&self) -> &[ServiceMatch] {
+        &self.returns
     }
 
     /// Whether no traffic is the director's.

@@ -6,11 +6,11 @@ use super::interval::partition;
 use crate::bpf::{Assembler, Instruction, Label, code};
 
 /// The searches written so far, by where their intervals begin and whether those are wanted.
-pub(super) type PortBlocks = HashMap<Vec<(u32, bool)>, Label>;
+pub(crate) type PortBlocks = HashMap<Vec<(u32, bool)>, Label>;
 
 /// With X at the upper-layer header: whether the port `port_at` octets behind it lies in one of
 /// `ports`. Blocks are for one such place.
-pub(super) fn port_block(
+pub(crate) fn port_block(
     assembler: &mut Assembler,
     blocks: &mut PortBlocks,
     port_at: u32,

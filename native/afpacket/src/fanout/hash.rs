@@ -3,13 +3,16 @@
 use std::net::IpAddr;
 
 use crate::bpf::{ANCILLARY_PROTOCOL, Assembler, FROM_NETWORK, Instruction, Label, Program, code};
-use crate::classifier::address::{self, Field, Network};
+use crate::classifier::ServiceMatch;
 
 const TYPE_IPV4: u32 = 0x0800;
 const TYPE_IPV6: u32 = 0x86dd;
 const ICMPV4: u32 = 1;
 const ICMPV6: u32 = 58;
-const PORTED: [u32; 3] = [6, 17, 132];
+/// In an IPv4 header at octet 6: more fragments, or an offset.
+pub(super) const FRAGMENT: u32 = 0x3fff;
+pub(super) const PORTED: [u32; 3] = [6, 17, 132];
+const ANY_PORT: (u16, u16) = (0, u16::MAX);
 /// Odd, its bits spread evenly (2^32 divided by the golden ratio).
 const MULTIPLIER: u32 = 0x9e37_79b1;
 /// Memory cell of the hashed address.
@@ -36,22 +39,65 @@ impl ClientHash {
     /// Every address by itself, ports set aside.
     pub const ADDRESS: Self = Self::Network { ipv4: 32, ipv6: 128 };
 
-    /// The program for `PACKET_FANOUT_DATA`. Of packets that come from `servers` the client is the
-    /// receiver, so that both directions of a translated connection meet.
+    /// The number of the socket that keeps a client, before it is divided by how many there are: what
+    /// the program answers for the client's plain packets.
     #[must_use]
-    pub fn program(self, servers: &[IpAddr]) -> Program {
+    pub fn of(self, client: IpAddr, port: u16) -> u32 {
+        let (words, count) = match client {
+            IpAddr::V4(address) => ([address.to_bits(), 0, 0, 0], 1),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, e, f, g, h] = address.segments().map(u32::from);
+                ([a << 16 | b, c << 16 | d, e << 16 | f, g << 16 | h], 4)
+            }
+        };
+        let words = (0_u8..).zip(words).take(count);
+        let address = words.fold(0_u32, |hash, (index, word)| {
+            let bits = if count == 1 { 32 } else { 128 };
+            hash.wrapping_mul(MULTIPLIER) ^ word & self.mask(bits, index)
+        });
+        let port = if self.with_ports() { u32::from(port) } else { 0 };
+        let mixed = (address ^ port.wrapping_mul(MULTIPLIER)).wrapping_mul(MULTIPLIER);
+        mixed ^ mixed >> 16
+    }
+
+    /// The program for `PACKET_FANOUT_DATA`. Of packets that come from what `returns` fit the client
+    /// is the receiver, so that both directions of a translated connection meet.
+    ///
+    /// It is a good guess: what it cannot tell is which side of a fragment, or of a packet behind IPv6
+    /// extension headers, has which port, and whether a packet between two masqueraded servers is an
+    /// answer or a question.
+    #[must_use]
+    pub fn program(self, returns: &[ServiceMatch]) -> Program {
         let mut writer = Writer::new(self);
         let (ipv4, ipv6) = (writer.ipv4(), writer.ipv6());
         writer.from = &SERVER;
         let back = writer.ipv4();
-        let ipv4 = writer.by_source(servers, 4, back, ipv4);
+        let ipv4 = writer.by_source(returns, false, back, ipv4);
         let back = writer.ipv6();
-        let ipv6 = writer.by_source(servers, 16, back, ipv6);
+        let ipv6 = writer.by_source(returns, true, back, ipv6);
         let types = [(TYPE_IPV4, ipv4), (TYPE_IPV6, ipv6)];
         let start = writer.assembler.switch(&types, writer.first_socket);
         let load = [Instruction::new(code::LOAD_HALF, ANCILLARY_PROTOCOL)];
         let start = writer.assembler.then(&load, start);
         writer.assembler.finish(start)
+    }
+
+    fn with_ports(self) -> bool {
+        self == Self::AddressAndPort
+    }
+
+    /// The program that looks as closely at what comes back as fits into one.
+    pub(crate) fn closest_program(self, returns: &[ServiceMatch]) -> Program {
+        let exact = self.program(returns);
+        if exact.fits() {
+            return exact;
+        }
+        let any_port =
+            |one: &ServiceMatch| ServiceMatch { protocol: None, ports: ANY_PORT, ..*one };
+        let mut addresses: Vec<_> = returns.iter().map(any_port).collect();
+        addresses.dedup();
+        let by_address = self.program(&addresses);
+        if by_address.fits() { by_address } else { self.program(&[]) }
     }
 
     /// The mask of word `index` of an address with `bits` bits.
@@ -65,7 +111,7 @@ impl ClientHash {
     }
 }
 
-const fn at(offset: u32) -> u32 {
+pub(super) const fn at(offset: u32) -> u32 {
     FROM_NETWORK.wrapping_add(offset)
 }
 
@@ -102,10 +148,10 @@ static SERVER: Standing = Standing {
     quoted_port: 0,
 };
 
-struct Writer {
+pub(super) struct Writer {
     hash: ClientHash,
     from: &'static Standing,
-    assembler: Assembler,
+    pub(super) assembler: Assembler,
     first_socket: Label,
     /// With the address in its cell: answers.
     by_address: Label,
@@ -133,26 +179,11 @@ impl Writer {
         Self { hash, from: &CLIENT, assembler, first_socket, by_address, by_port }
     }
 
-    /// On to `back` for packets from one of `servers` whose addresses have so many octets.
-    fn by_source(&mut self, servers: &[IpAddr], octets: u32, back: Label, other: Label) -> Label {
-        let field = match octets {
-            4 => Field { offset: at(12), words: 1 },
-            _ => Field { offset: at(8), words: 4 },
-        };
-        let of_family = |server: &&IpAddr| server.is_ipv4() == (octets == 4);
-        let networks: Vec<_> = servers.iter().filter(of_family).map(Network::one).collect();
-        address::search(&mut self.assembler, field, &networks, other, &mut |_, _| back)
-    }
-
-    fn with_ports(&self) -> bool {
-        self.hash == ClientHash::AddressAndPort
-    }
-
     fn ipv4(&mut self) -> Label {
         let sender = self.ipv4_sender();
         let error = self.ipv4_error();
-        // RFC 792: destination unreachable, time exceeded, parameter problem quote a packet.
-        let errors = [3, 11, 12].map(|kind| (kind, error));
+        // RFC 792: what is said of a packet by those who have it, and of which a director takes note.
+        let errors = [3, 4, 11].map(|kind| (kind, error));
         let by_address = self.address(&[self.from.ipv4], self.by_address);
         let icmp = self.assembler.switch(&errors, by_address);
         let icmp = self.load_indexed_kind(icmp);
@@ -165,8 +196,7 @@ impl Writer {
             Instruction::new(code::LOAD_BYTE, at(9)),
         ];
         let whole = self.assembler.then(&load, check);
-        // More fragments, or an offset: a fragment.
-        let check = self.assembler.branch(code::JUMP_ANY_BIT, 0x3fff, by_address, whole);
+        let check = self.assembler.branch(code::JUMP_ANY_BIT, FRAGMENT, by_address, whole);
         self.assembler.then(&[Instruction::new(code::LOAD_HALF, at(6))], check)
     }
 
@@ -178,7 +208,7 @@ impl Writer {
     /// With the protocol in A and X behind the header.
     fn ipv4_sender(&mut self) -> Label {
         let by_address = self.address(&[self.from.ipv4], self.by_address);
-        if !self.with_ports() {
+        if !self.hash.with_ports() {
             return by_address;
         }
         let port = [Instruction::new(code::LOAD_HALF_INDEXED, at(self.from.port))];
@@ -203,7 +233,7 @@ impl Writer {
             Instruction::new(code::AND, mask),
             Instruction::new(code::STORE, ADDRESS),
         ];
-        let next = if self.with_ports() { self.quoted_ipv4_port() } else { self.by_address };
+        let next = if self.hash.with_ports() { self.quoted_ipv4_port() } else { self.by_address };
         self.assembler.then(&keep, next)
     }
 
@@ -221,7 +251,7 @@ impl Writer {
         let check = self.assembler.switch(&known, self.by_address);
         let check =
             self.assembler.then(&[Instruction::new(code::LOAD_BYTE_INDEXED, at(8 + 9))], check);
-        let fragment = self.assembler.branch(code::JUMP_ANY_BIT, 0x3fff, self.by_address, check);
+        let fragment = self.assembler.branch(code::JUMP_ANY_BIT, FRAGMENT, self.by_address, check);
         self.assembler.then(&[Instruction::new(code::LOAD_HALF_INDEXED, at(8 + 6))], fragment)
     }
 
@@ -232,7 +262,7 @@ impl Writer {
         // RFC 4443 §2.1: types below 128 are errors.
         let icmp = self.assembler.branch(code::JUMP_AT_LEAST, 128, by_address, error);
         let icmp = self.assembler.then(&[Instruction::new(code::LOAD_BYTE, at(40))], icmp);
-        let ported = if self.with_ports() {
+        let ported = if self.hash.with_ports() {
             let port = [Instruction::new(code::LOAD_HALF, at(40 + self.from.port))];
             let port = self.assembler.then(&port, self.by_port);
             self.address(&client, port)
@@ -249,7 +279,7 @@ impl Writer {
     fn ipv6_error(&mut self) -> Label {
         let client = self.from.quoted_ipv6.map(|offset| 48 + offset);
         let by_address = self.address(&client, self.by_address);
-        if !self.with_ports() {
+        if !self.hash.with_ports() {
             return by_address;
         }
         let port = [Instruction::new(code::LOAD_HALF, at(48 + 40 + self.from.quoted_port))];
@@ -279,3 +309,6 @@ impl Writer {
         self.assembler.then(&instructions, next)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ use serde::Serialize;
 
 use crate::error::{ApplyError, CloseError, Remains, StartError};
 use crate::event::Event;
+use crate::hand_over::HandOverCounters;
 use crate::merge;
 use crate::pending::PendingCounters;
 use crate::port::InterfaceCounters;
@@ -71,6 +72,8 @@ pub struct LiveStatistics {
     pub hops: Vec<HopSnapshot>,
     /// What became of frames that had to wait for a neighbour.
     pub pending: PendingCounters,
+    /// What became of frames that were another worker's.
+    pub handed_over: HandOverCounters,
     /// How often a neighbour was given up.
     pub neighbour_failures: Counter,
     /// What fails at the moment and is tried again.
@@ -176,9 +179,11 @@ impl Director {
             (resolver.names(), resolver.hops(), resolver.failures())
         };
         let (mut ports, mut pending) = (Vec::new(), PendingCounters::default());
+        let mut handed_over = HandOverCounters::default();
         let mut engines = Vec::new();
         for part in parts {
             let WorkerStatistics { engine, ports: of_worker, pending: waiting, .. } = part;
+            handed_over.add(&part.handed_over);
             engines.push(engine);
             ports.extend(of_worker);
             pending.add(&waiting);
@@ -196,6 +201,7 @@ impl Director {
                 .collect(),
             hops,
             pending,
+            handed_over,
             neighbour_failures: Counter(failures),
             failing: self.shared.failures.snapshot(),
         })

@@ -1,16 +1,18 @@
 //! What a live director is started with.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use afpacket::classifier::SocketAudience;
-use afpacket::{ClientHash, SenderOptions, SocketOptions};
+use afpacket::{ClientHash, SenderOptions, SocketOptions, Waker};
 use engine::Limits;
 use engine::command::Command;
 use serde::Deserialize;
 
 use super::ring;
 use crate::error::StartError;
+use crate::hand_over::{Exchange, exchanges};
 use crate::merge::{ENTRIES_PER_WORKER_MAX, WORKERS_MAX};
 use crate::port::AfPacketOptions;
 
@@ -92,6 +94,11 @@ impl StartOptions {
 
     pub(super) fn workers(&self) -> u32 {
         self.workers.unwrap_or(1)
+    }
+
+    /// What workers hand frames over by; nothing for a lone one.
+    pub(super) fn exchanges(&self, wakers: &[Arc<Waker>]) -> Vec<Exchange> {
+        if wakers.len() > 1 { exchanges(wakers, self.spread.hash()) } else { Vec::new() }
     }
 
     pub(super) fn busy_poll(&self) -> Duration {

@@ -171,8 +171,10 @@ fn open_workers(
 ) -> Result<Opened, StartError> {
     let Around { clock, events, failures, enquiry } = *around;
     let (mut addresses, mut parts) = (Vec::new(), Vec::new());
-    for number in 0..options.workers() {
-        let waker = Arc::new(Waker::new().map_err(socket)?);
+    let wakers = (0..options.workers()).map(|_| Waker::new().map(Arc::new));
+    let wakers = wakers.collect::<Result<Vec<_>, _>>().map_err(socket)?;
+    let mut exchanges = options.exchanges(&wakers).into_iter();
+    for (number, waker) in wakers.into_iter().enumerate() {
         let port = AfPacketOptions { fast_path: fast_path.cloned(), ..options.port() };
         let port = AfPacketPort::new(port, Arc::clone(&waker)).telling(failures.clone());
         let (sender, commands) = sync_channel(COMMANDS_MAX);
@@ -187,8 +189,9 @@ fn open_workers(
             stations: inlets::stations(options, links),
             fast_path: fast_path.map(|fast_path| fast_path::share(fast_path, options)),
             separator: None,
-            enquiry: enquiry.of(usize::try_from(number).unwrap_or(usize::MAX)),
+            enquiry: enquiry.of(number),
             busy_poll: options.busy_poll(),
+            exchange: exchanges.next(),
         });
     }
     Ok((addresses, parts))

@@ -188,6 +188,7 @@ mod tests {
             separator: None,
             enquiry: crate::clients::enquiry(|| {}).0,
             busy_poll: Duration::ZERO,
+            exchange: None,
         };
         thread::spawn(move || work(3, parts)).join().expect("the fault is caught");
         events.poll_event()

@@ -281,16 +281,10 @@ impl Inlet {
         }
         let known = unknown.as_ref().map(|unknown| (&*unknown.admission, Admitted::Known));
         set(socket, known)?;
-        let servers = classifier.return_addresses();
+        let returns = classifier.returns();
         let mut sockets = std::iter::once(&*socket).chain(unknown.as_ref().map(|one| &one.socket));
-        let set = sockets.try_for_each(|socket| socket.set_fanout_servers(&servers));
-        set.map_err(|error| {
-            let count = servers.len();
-            io::Error::other(format!(
-                "{error}: {count} masqueraded servers are more than can be told apart to bring both \
-                 directions of a connection to one worker; with one worker there is no such bound"
-            ))
-        })
+        let set = sockets.try_for_each(|socket| socket.set_fanout_returns(returns));
+        set.map_err(io::Error::other)
     }
 
     fn unknown(&self) -> Option<&PacketSocket> {

@@ -27,7 +27,7 @@ pub use memory::{MemoryPort, MemoryWire, WireFrame};
 pub use pcap::{PcapError, PcapFrame, PcapPort, PcapReader, PcapWriter};
 
 /// What is known to the engine of a frame that came by `interface`.
-fn describe(interface: InterfaceId, vlan: Option<u16>, offload: &Offload) -> FrameMeta {
+pub(crate) fn describe(interface: InterfaceId, vlan: Option<u16>, offload: &Offload) -> FrameMeta {
     FrameMeta {
         interface,
         vlan,

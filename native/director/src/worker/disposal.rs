@@ -38,6 +38,8 @@ pub(super) fn dispose(
         }
         Verdict::ForwardFragments { .. }
         | Verdict::ReturnFragments { .. }
+        | Verdict::HandOver(_)
+        | Verdict::HandOverFragments
         | Verdict::Hold
         | Verdict::Reply(_)
         | Verdict::Pass(_)

@@ -59,6 +59,7 @@ fn bench_of<P: PacketPort>(
         fast_path,
         separator,
         enquiry,
+        exchange: None,
     });
     Bench { worker, wire, commands, events, questions }
 }

@@ -8,8 +8,8 @@ use super::{Engine, drop_reason, judge};
 use crate::forward::again;
 use crate::forward::fragment::Place;
 use crate::fragment::{Assembled, Collected, Reassembly, Whole};
-use crate::frame::{ChecksumState, FrameMeta, Outputs};
-use crate::hop::Hops;
+use crate::frame::{ChecksumState, FrameMeta, InterfaceId, Outputs};
+use crate::hop::{Egress, Hops};
 use crate::packet::Packet;
 use crate::snapshot::FragmentStatistics;
 use crate::time::Instant;
@@ -63,6 +63,7 @@ struct Made<'a> {
     frame: &'a [u8],
     starts: &'a [usize],
     assembled: Assembled,
+    interface: InterfaceId,
     vlan: Option<u16>,
 }
 
@@ -111,7 +112,8 @@ impl Engine {
                 if let Verdict::Encapsulate { server, .. } = verdict {
                     assembled.longest = assembled.longest.min(hops.hop(server).mtu());
                 }
-                let made = Made { frame: &frame, starts: &starts, assembled, vlan: meta.vlan };
+                let FrameMeta { interface, vlan, .. } = meta;
+                let made = Made { frame: &frame, starts: &starts, assembled, interface, vlan };
                 self.cut_again(verdict, &made, outputs)
             }
             Err(reason) => Verdict::Drop(reason),
@@ -153,6 +155,11 @@ impl Engine {
             Verdict::Encapsulate { server, egress, from, end } => {
                 (Verdict::ForwardFragments { server }, egress, from, end)
             }
+            Verdict::HandOver(_) => {
+                let came_by = Egress::Interface(made.interface);
+                let end = u32::try_from(made.frame.len()).unwrap_or(u32::MAX);
+                (Verdict::HandOverFragments, came_by, 0, end)
+            }
             other => return other,
         };
         let place = |at| usize::try_from(at).unwrap_or(usize::MAX);
@@ -175,8 +182,12 @@ impl Engine {
             identification: self.fragments.identification(),
             place: Place { egress, vlan: made.vlan },
         };
+        let first = outputs.frames().len();
         let result = again::cut(frame, &cut, outputs);
         outputs.keep_scratch(wrapped);
+        if let Verdict::HandOver(to) = verdict {
+            outputs.hand_over(first, to);
+        }
         match result {
             Ok(()) => in_pieces,
             Err(reason) => Verdict::Drop(reason),

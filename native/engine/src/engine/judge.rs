@@ -15,6 +15,7 @@ use crate::engine::opening::{self, Opening};
 use crate::event::AdoptionCause;
 use crate::event_queue::EventQueue;
 use crate::forward::{Answers, direct_routing, masquerade, tunnel};
+use crate::hand_over::Turn;
 use crate::hop::Hops;
 use crate::packet::Packet;
 use crate::reply::Answer;
@@ -45,7 +46,9 @@ impl<'a, H: Hops> Judge<'a, H> {
         if is_for_many(packet.frame) {
             return Verdict::Pass(PassReason::OtherHost);
         }
-        record_route(packet, self.configuration);
+        if self.hops.turn() == Turn::Chosen {
+            record_route(packet, self.configuration);
+        }
         match packet.ip.upper {
             Upper::Tcp { source_port, destination_port, .. }
             | Upper::Udp { source_port, destination_port }
@@ -87,6 +90,9 @@ impl<'a, H: Hops> Judge<'a, H> {
             && let Some(id) = self.replied(key)
         {
             return self.give_back(packet, id);
+        }
+        if let Some(verdict) = self.elsewhere(packet, key) {
+            return verdict;
         }
         if self.configuration.settings().nat_icmp_send
             && let Some(verdict) = self.refuse_stray(packet, key)

@@ -3,6 +3,7 @@
 mod admission;
 mod books;
 mod defence;
+mod elsewhere;
 mod estimation;
 mod fast_path;
 mod fragments;

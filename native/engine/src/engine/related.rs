@@ -54,6 +54,9 @@ impl<H: Hops> Judge<'_, H> {
             {
                 return self.give_back(packet, id);
             }
+            if let Some(verdict) = self.elsewhere(packet, &key) {
+                return verdict;
+            }
             return self.schedule_related(packet, protocol, &key);
         };
         let configuration = self.configuration;

@@ -92,6 +92,9 @@ impl Case<'_> {
                 return self.in_pieces(tally);
             }
             Verdict::Hold => tally.held += 1,
+            Verdict::HandOver(_) | Verdict::HandOverFragments => {
+                panic!("a lone engine: {self:02x?}")
+            }
             Verdict::Reply(reason) => {
                 *tally.replied.entry(reason.name()).or_default() += 1;
                 assert_eq!(outputs, 1, "{self:02x?}");

@@ -26,5 +26,6 @@ mod reading;
 mod refusals;
 mod reset;
 mod schedulers;
+mod several;
 mod tunnel;
 mod tunnel_outside;
