@@ -1,12 +1,15 @@
 //! What a live director needs to keep known connections going under overload: a second ring for each
 //! socket, and what tells known from unknown.
 
+use std::io;
 use std::sync::Arc;
 
 use afpacket::netlink::link::Link;
 use afpacket::{Admission, SocketOptions};
 
+use super::fast_path;
 use super::options::StartOptions;
+use crate::error::StartError;
 use crate::overload::SeparatorShare;
 
 /// Frames of unknown connections that may wait on each interface, over all workers: 16 MB of short frames.
@@ -18,15 +21,24 @@ const SLOT_MIN: u32 = 2048;
 const SLOT_HEADERS: u32 = 256;
 const SLOT_MAX: u32 = 1 << 16;
 
-/// One for each worker; none where the kernel does not permit it, as for the fast path. `permitted` says
-/// whether it did for that.
-pub(super) fn open(options: &StartOptions, permitted: bool) -> Vec<Arc<Admission>> {
+/// One for each worker; none without a fast path, whose rights they need. `permitted` says whether there
+/// is one. A kernel that refuses them then is treated as one that refuses the fast path.
+pub(super) fn open(
+    options: &StartOptions,
+    permitted: bool,
+) -> Result<Vec<Arc<Admission>>, StartError> {
     if !permitted {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let open = |_| Admission::open(options.limits().connections).map(Arc::new);
-    // Without them a director works as on a kernel that does not permit them.
-    (0..options.workers()).map(open).collect::<Result<_, _>>().unwrap_or_default()
+    match (0..options.workers()).map(open).collect() {
+        Ok(admissions) => Ok(admissions),
+        Err(error) => {
+            let error: io::Error = error;
+            let why = format!("no memory to tell known connections from others: {error}");
+            fast_path::forgo(options, &io::Error::other(why)).map(|()| Vec::new())
+        }
+    }
 }
 
 /// What a worker may use of its own.

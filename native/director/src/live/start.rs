@@ -86,7 +86,7 @@ fn bring_up(mut options: StartOptions) -> Result<(Director, Ears), StartError> {
     let (enquiry, questions) = clients::enquiry(move || wake.wake());
     let clock = Clock::start();
     let fast_path = fast_path::open(&options)?;
-    let admissions = overload::open(&options, fast_path.is_some());
+    let admissions = overload::open(&options, fast_path.is_some())?;
     let around = Around { clock, events: &events, failures: &failures, enquiry: &enquiry };
     let (addresses, mut parts) = open_workers(&options, &links, &around, fast_path.as_ref())?;
     receive(&options, &links, &mut parts, &admissions)?;

@@ -12,6 +12,16 @@ fn lasting_two_seconds() -> [Command; 1] {
     [Command::Settings { settings: patch }]
 }
 
+/// A worker that has just seen the client open a connection and send again.
+fn established() -> Bench<MemoryPort> {
+    let mut bench = memory();
+    bench.serve_with(ready(), &lasting_two_seconds());
+    bench.put_late(SYN, Duration::ZERO);
+    bench.put_late(ACK, Duration::ZERO);
+    bench.turn();
+    bench
+}
+
 impl Bench<MemoryPort> {
     /// The client's segment, which came so long ago.
     fn put_late(&mut self, flags: u8, waited: Duration) {
@@ -46,11 +56,7 @@ impl Bench<MemoryPort> {
 /// Five seconds went by, with a segment in each: none of the gaps is as long as the timeout.
 #[test]
 fn frames_that_waited_find_the_connection_they_came_for() {
-    let mut bench = memory();
-    bench.serve_with(ready(), &lasting_two_seconds());
-    bench.put_late(SYN, Duration::ZERO);
-    bench.put_late(ACK, Duration::ZERO);
-    bench.turn();
+    let mut bench = established();
     bench.leap(Duration::from_secs(5));
     for seconds in [4, 3, 2, 1, 0] {
         bench.put_late(ACK, Duration::from_secs(seconds));
@@ -64,11 +70,7 @@ fn frames_that_waited_find_the_connection_they_came_for() {
 /// More waits than a batch takes, and timers are due.
 #[test]
 fn timers_wait_until_the_frames_before_them_are_judged() {
-    let mut bench = memory();
-    bench.serve_with(ready(), &lasting_two_seconds());
-    bench.put_late(SYN, Duration::ZERO);
-    bench.put_late(ACK, Duration::ZERO);
-    bench.turn();
+    let mut bench = established();
     bench.leap(Duration::from_secs(20));
     for number in (0..400).rev() {
         bench.put_late(ACK, Duration::from_millis(50 * number));
@@ -82,11 +84,7 @@ fn timers_wait_until_the_frames_before_them_are_judged() {
 
 #[test]
 fn a_gap_longer_than_the_timeout_ends_a_connection_all_the_same() {
-    let mut bench = memory();
-    bench.serve_with(ready(), &lasting_two_seconds());
-    bench.put_late(SYN, Duration::ZERO);
-    bench.put_late(ACK, Duration::ZERO);
-    bench.turn();
+    let mut bench = established();
     bench.leap(Duration::from_secs(5));
     bench.put_late(ACK, Duration::from_millis(2500));
     bench.turn();
