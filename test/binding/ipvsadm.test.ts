@@ -12,7 +12,7 @@ test('PyBal: a removal that fails is told, the lines behind it are carried out',
     ],
     'ipvsadm -S -n',
   ])
-  t.deepEqual(restored, { rc: 0, stdout: '', stderr: 'line 1: No such service\n' })
+  t.deepEqual(restored, { rc: 0, stdout: '', stderr: 'No such service\n' })
   t.is(
     saved?.stdout,
     '-A -t 192.0.2.80:80 -s sh\n-a -t 192.0.2.80:80 -r 10.0.0.1:80 -g -w 10\n-a -t 192.0.2.80:80 -r 10.0.0.2:80 -g -w 1\n',
@@ -155,7 +155,7 @@ test('a restore of many lines is applied, and a line that means nothing ends it 
     'ipvsadm -L -n',
   ])
   t.is(restored?.rc, 255)
-  t.is(restored?.stderr, "line 1201: `nonsense' is no command; a line begins with one, such as -A or -a\n")
+  t.is(restored?.stderr, "Try `ipvsadm -h' or 'ipvsadm --help' for more information.\n")
   t.is(listed?.stdout.trimEnd().split('\n').length, 3 + services.length)
 })
 
