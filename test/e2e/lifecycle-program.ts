@@ -36,6 +36,15 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   }
 }
 
+/** Waits until the ways to so many servers are known, and workers have what they send by. */
+async function untilReady(director: Director, servers: number): Promise<void> {
+  const states = async (): Promise<unknown> => (await director.snapshot()).hops.map((hop) => hop.state)
+  const wanted = Array.from({ length: servers }, () => 'ready')
+  await until(async () => isDeepStrictEqual(await states(), wanted))
+  // Workers answer in order: by then they have taken what was ready before.
+  await director.snapshot()
+}
+
 /** Never comes. */
 const forever = new Promise<never>(() => undefined)
 
@@ -119,10 +128,10 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
     const director = await Director.start(options)
     director.on('error', (error: DirectorError) => told.push(error.code))
     director.on('recovered', ({ code }) => told.push(`recovered ${code}`))
+    await untilReady(director, 1)
     process.seteuid?.(65_534)
     director.services[0]?.addServer({ address: '10.82.0.102' })
-    const state = async (): Promise<unknown> => (await director.snapshot()).hops.map((hop) => hop.state)
-    await until(async () => isDeepStrictEqual(await state(), ['ready', 'ready']))
+    await untilReady(director, 2)
     const { failing } = await director.snapshot()
     const closing = await director.close().catch((error: unknown) => error as DirectorError)
     process.seteuid?.(0)
@@ -143,6 +152,7 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
     const director = await Director.start(options)
     director.on('error', (error: DirectorError) => told.push(error.code))
     director.on('recovered', ({ code }) => told.push(`recovered ${code}`))
+    await untilReady(director, 1)
     process.seteuid?.(65_534)
     // Nobody has the address, so that it is asked for again and again.
     director.services[0]?.addServer({ address: '10.82.0.199' })
@@ -165,7 +175,7 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
     const open = readdirSync('/proc/self/fd').length
     const refusals = new Set<string>()
     let starts = 0
-    for (let left = 0; left < 30; left += 1) {
+    for (let left = 0; left < 40; left += 1) {
       await limit(open + left)
       const started = await Director.start(options).catch((error: unknown) => error as DirectorError)
       await limit(4096)
@@ -179,7 +189,7 @@ const scenarios: Readonly<Record<string, () => Promise<unknown>>> = {
     return {
       refusals: [...refusals],
       grown: readdirSync('/proc/self/fd').length > open,
-      started: starts > 20,
+      started: starts > 10,
     }
   },
 
