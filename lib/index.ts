@@ -60,6 +60,9 @@ export type {
   HopSnapshot,
   InterfaceSnapshot,
   LiveStatistics,
+  WaitingSnapshot,
+} from './live-snapshot.js'
+export type {
   NamedCounter,
   ServerConfiguration,
   ServerSnapshot,
@@ -69,7 +72,6 @@ export type {
   Statistics,
   Traffic,
   Version,
-  WaitingSnapshot,
 } from './snapshot.js'
 export type { DefenceSnapshot, FragmentStatistics, Rates } from './counters.js'
 export type { StatisticsOptions } from './statistics.js'

@@ -4,7 +4,7 @@ import { abortedError, isDirectorError } from './errors.js'
 import { integer, object } from './options/check.js'
 import type { Check } from './options/check.js'
 import { abortSignal } from './options/start.js'
-import type { LiveStatistics } from './snapshot.js'
+import type { LiveStatistics } from './live-snapshot.js'
 
 /** How `statistics()` iterates. */
 export interface StatisticsOptions {
