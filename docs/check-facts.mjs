@@ -91,7 +91,7 @@ named('docs/operating.md', operating, 'lib/snapshot.ts', ...observed)
 named('docs/api.md', api, 'lib/command.ts', 'ServiceAttributes', 'ServerSpec', 'Persistence', 'MarkMatch')
 named('docs/api.md', api, 'lib/connection.ts', 'ConnectionRow', 'ConnectionFilter')
 named('docs/api.md', api, 'lib/explanation.ts', 'Flow', 'Explanation', 'ScheduleExplanation')
-named('docs/api.md', api, 'lib/events.ts', 'AdoptedEvent', 'ServerEvent', 'InterfaceEvent', 'LostEvent')
+named('docs/api.md', api, 'lib/events.ts', 'AdoptedEvent', 'ServerEvent', 'InterfaceDownEvent', 'LostEvent')
 
 named(
   'docs/daemon.md',

@@ -197,7 +197,7 @@ export abstract class ConfigurableDirector extends GuardedEmitter {
       case 'server-idle':
         return this.tell('serverDrained', { service: event.service, server: event.server })
       case 'interface-down':
-        return this.tell('interfaceDown', { interface: event.interface })
+        return this.tell('interfaceDown', { interface: event.interface, reason: event.reason })
       case 'interface-up':
         return this.tell('interfaceUp', { interface: event.interface })
       case 'recovered':

@@ -198,7 +198,8 @@ export class Director extends ConfigurableDirector {
 
   /** @internal */
   protected override tellCore(event: CoreEvent): void {
-    if (event.type === 'interface-down') this.#logger?.warn(`interface ${event.interface} is down`)
+    if (event.type === 'interface-down')
+      this.#logger?.warn(`interface ${event.interface} passes no frames: ${event.reason}`)
     if (event.type === 'interface-up') this.#logger?.warn(`interface ${event.interface} is up`)
     if (event.type === 'recovered') this.#logger?.warn(event.message)
     if (event.type === 'error' || event.type === 'worker-fault') this.#logger?.error(event.message)

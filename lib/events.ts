@@ -29,9 +29,9 @@ export interface ServerEvent {
   readonly server: string
 }
 
-/** Something about a network interface. */
+/** Something about a network interface of the director. */
 export interface InterfaceEvent {
-  /** Its name. */
+  /** Its name, as the director was given it. */
   readonly interface: string
 }
 
@@ -41,6 +41,20 @@ export interface RecoveredEvent {
   readonly code: DirectorErrorCode
   /** What works again. */
   readonly message: string
+}
+
+/**
+ * Why an interface passes no frames: it is switched off (`down`) or has no carrier; nobody has its
+ * name (`gone`); the device with its name carries no Ethernet frames (`not-ethernet`), or is one that
+ * another of the director's interfaces names (`same-device`); or the director could not take its
+ * device into use (`failed`): an `error` event says why, and it tries again.
+ */
+export type InterfaceDownReason = 'down' | 'no-carrier' | 'gone' | 'not-ethernet' | 'same-device' | 'failed'
+
+/** An interface passes no frames. */
+export interface InterfaceDownEvent extends InterfaceEvent {
+  /** Why. */
+  readonly reason: InterfaceDownReason
 }
 
 /** Events were lost because the JavaScript thread did not take them in time. */
@@ -57,8 +71,11 @@ export interface DirectorEvents {
   serverQuiesced: [event: ServerEvent]
   /** The last active connection of a quiesced or removed server has ended. */
   serverDrained: [event: ServerEvent]
-  /** An interface went down or away; the director goes on when it is back. */
-  interfaceDown: [event: InterfaceEvent]
+  /**
+   * An interface went down or away; the director goes on when it is back. Told once, and again only
+   * when a reason is added that somebody has to do something about.
+   */
+  interfaceDown: [event: InterfaceDownEvent]
   /** An interface is usable again. */
   interfaceUp: [event: InterfaceEvent]
   /** Events were lost; counters never are. */
@@ -78,7 +95,8 @@ export interface DirectorEvents {
 export type CoreEvent =
   | ({ readonly type: 'adopted' } & AdoptedEvent)
   | ({ readonly type: 'server-idle'; readonly id: number } & ServerEvent)
-  | ({ readonly type: 'interface-down' | 'interface-up' } & InterfaceEvent)
+  | ({ readonly type: 'interface-down' } & InterfaceDownEvent)
+  | ({ readonly type: 'interface-up' } & InterfaceEvent)
   | { readonly type: 'error' | 'recovered'; readonly code: string; readonly message: string }
   | { readonly type: 'worker-fault'; readonly worker: number; readonly message: string }
   | ({ readonly type: 'lost' } & LostEvent)

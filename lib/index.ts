@@ -40,6 +40,8 @@ export type {
   AdoptedEvent,
   AdoptionCause,
   DirectorEvents,
+  InterfaceDownEvent,
+  InterfaceDownReason,
   InterfaceEvent,
   LostEvent,
   RecoveredEvent,

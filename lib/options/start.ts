@@ -92,7 +92,7 @@ export interface DirectorOptions extends CommonOptions {
   readonly logger?: Logger
 }
 
-const INTERFACE_NAME_LENGTH_MAX = 15
+const INTERFACE_NAME_LENGTH_MAX = 127
 
 /** An AbortSignal. */
 export const abortSignal: Check<AbortSignal> = (value, path, problems) => {

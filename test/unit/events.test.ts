@@ -25,10 +25,15 @@ test("the core's events arrive under their names", async (t) => {
   core.tell(
     { type: 'adopted', ...adopted },
     { type: 'server-idle', id: 1, service: web, server: '10.0.0.11:80' },
-    { type: 'interface-down', interface: 'eth0' },
+    { type: 'interface-down', interface: 'eth0', reason: 'gone' },
     { type: 'lost', count: 9 },
   )
-  t.deepEqual(heard, [adopted, { service: web, server: '10.0.0.11:80' }, { interface: 'eth0' }, { count: 9 }])
+  t.deepEqual(heard, [
+    adopted,
+    { service: web, server: '10.0.0.11:80' },
+    { interface: 'eth0', reason: 'gone' },
+    { count: 9 },
+  ])
   await director.close()
 })
 
@@ -43,7 +48,7 @@ test('a listener that throws stops neither the others nor the events behind it',
   })
   director.on('interfaceUp', () => heard.push('second listener'))
   director.on('interfaceDown', () => heard.push('next event'))
-  core.tell(up, { type: 'interface-down', interface: 'eth0' })
+  core.tell(up, { type: 'interface-down', interface: 'eth0', reason: 'gone' })
   t.deepEqual(heard, ['second listener', 'next event'])
   t.deepEqual(
     errors.map(({ code }) => code),

@@ -200,6 +200,13 @@ impl Guard {
         self.clear(netlink).map_err(|source| GuardError::Kernel { interface, source })
     }
 
+    /// Lets go of a guard that has gone with its interface. The interface's number may be another's
+    /// by now, so nothing is removed.
+    pub fn forget(mut self) {
+        self.programs.clear();
+        self.removed = true;
+    }
+
     fn clear(&mut self, netlink: &mut Netlink) -> Result<(), NetlinkError> {
         self.removed = true;
         let filters = netlink.ingress_filters(self.interface)?;

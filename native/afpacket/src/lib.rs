@@ -92,6 +92,7 @@ pub mod guard;
 pub mod memory;
 pub mod netlink;
 pub mod peer;
+pub mod presence;
 pub mod ready;
 pub mod socket;
 #[expect(unsafe_code, reason = "the one place where system calls are made")]
@@ -108,6 +109,7 @@ pub use error::{SyscallError, lacks_descriptor};
 pub use fanout::{ClientHash, Fanout, FanoutGroup};
 pub use fast_path::{FastFilter, FastPath, FastPathError, Flow, FlowCounters, Transport, Way};
 pub use guard::{Guard, GuardError};
+pub use presence::Presence;
 pub use ready::{PollSet, Readiness, Waker};
 pub use socket::{LinkFault, OpenError, PacketSocket, SocketOptions, SocketStatistics};
 pub use transmit::{OutgoingFrame, Sender, SenderOptions, Transmitted};

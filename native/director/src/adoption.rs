@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn other_events_pass() {
-        let event = Event::InterfaceDown { interface: "eth0".into() };
+        let event = Event::InterfaceUp { interface: "eth0".into() };
         let mut adoptions = Adoptions::default();
         assert_eq!(adoptions.handle(event.clone(), Instant::ZERO), Some(event));
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use engine::frame::InterfaceId;
 use engine::hop::Hop;
 use engine::time::Instant;
 
@@ -108,6 +109,11 @@ impl ClientRoutes {
         self.outdated = true;
     }
 
+    /// Takes in that an interface is gone.
+    pub(crate) fn handle_interface_gone(&mut self, interface: InterfaceId) {
+        self.outdated |= self.neighbours.forget(interface);
+    }
+
     /// Takes the answers that are ready.
     pub(crate) fn take_answers(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.answers)
@@ -151,7 +157,6 @@ impl ClientRoutes {
 mod tests {
     use super::*;
 
-    use engine::frame::InterfaceId;
     use wire::ethernet::MacAddress;
 
     const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 9]);
@@ -200,6 +205,10 @@ mod tests {
         assert!(routes.take_outdated());
         assert!(!routes.take_outdated());
         routes.handle_route_change();
+        assert!(routes.take_outdated());
+        routes.handle_interface_gone(InterfaceId(99));
+        assert!(!routes.take_outdated());
+        routes.handle_interface_gone(router().interface);
         assert!(routes.take_outdated());
     }
 

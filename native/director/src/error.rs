@@ -19,6 +19,14 @@ pub enum StartError {
         /// Its name.
         name: String,
     },
+    /// A second name of an interface that is named already.
+    #[error(
+        "interfaces has {name:?}, which is another name of an interface that it has: name each interface once"
+    )]
+    InterfaceTwice {
+        /// The name.
+        name: String,
+    },
     /// The process may not do what a director must do.
     #[error("{call}: {advice}")]
     MissingCapability {
@@ -91,7 +99,7 @@ impl StartError {
             Self::InterfaceUnsuitable { .. } => "interface-unsuitable",
             Self::MissingCapability { .. } => "missing-capability",
             Self::FastPath { .. } => "fast-path",
-            Self::InvalidOption { .. } => "invalid-options",
+            Self::InterfaceTwice { .. } | Self::InvalidOption { .. } => "invalid-options",
             Self::Socket { .. } | Self::Descriptors { .. } | Self::Thread(_) => "socket",
             Self::Apply(error) => error.code(),
         }
@@ -107,7 +115,7 @@ impl StartError {
             Self::InterfaceUnsuitable { .. } => "choose an Ethernet-like interface",
             Self::MissingCapability { .. } => "grant the capability, or use an offline director",
             Self::FastPath { .. } => "grant the capability, or leave `fastPath` out",
-            Self::InvalidOption { .. } => "change the option",
+            Self::InterfaceTwice { .. } | Self::InvalidOption { .. } => "change the option",
             Self::Descriptors { .. } => MORE_DESCRIPTORS,
             Self::Socket { .. } | Self::Thread(_) => {
                 "ask for fewer ring frames or workers, or free memory"

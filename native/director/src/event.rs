@@ -8,6 +8,24 @@ use engine::hop::ServerId;
 use engine::snapshot::Counter;
 use serde::Serialize;
 
+/// Why an interface of the director passes no frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DownReason {
+    /// It is switched off.
+    Down,
+    /// It is on and has no carrier.
+    NoCarrier,
+    /// Nobody has its name, and the device that had it is gone.
+    Gone,
+    /// The device that has its name carries no Ethernet frames.
+    NotEthernet,
+    /// Another of the director's interfaces is a name of the same device.
+    SameDevice,
+    /// The director could not take its device into use; an error says why, and it tries again.
+    Failed,
+}
+
 /// Something worth telling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
@@ -45,6 +63,8 @@ pub enum Event {
     InterfaceDown {
         /// Its name.
         interface: String,
+        /// Why.
+        reason: DownReason,
     },
     /// An interface is usable again.
     InterfaceUp {

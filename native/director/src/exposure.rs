@@ -140,8 +140,9 @@ impl Exposed {
         }
     }
 
-    /// The name that at most one living director of a network namespace holds.
-    pub(crate) fn claim(&self, interface: &str) -> String {
+    /// The name that at most one living director of a network namespace holds, of the device with that
+    /// number: devices change their names, and have several.
+    pub(crate) fn claim(&self, interface: u32) -> String {
         let protocol = self.protocol.map_or("any", name);
         let (first, last) = self.ports;
         let Self { address, prefix_length, .. } = self;

@@ -101,6 +101,17 @@ impl Neighbours {
         });
     }
 
+    /// Forgets what is known of those on an interface that is gone: its number may be given to
+    /// another. Returns whether anything changed for frames.
+    pub(crate) fn forget(&mut self, interface: InterfaceId) -> bool {
+        let there = self.states.iter().filter(|(place, _)| place.interface == interface);
+        let there: Vec<_> = there.map(|(place, state)| (*place, *state)).collect();
+        for (place, before) in &there {
+            self.replace(*place, before, State::default());
+        }
+        there.iter().any(|(_, before)| before.usable() != Neighbour::Unknown)
+    }
+
     /// What frames can count on. The address known last is kept while it is asked for again, and
     /// until a new one is known.
     pub(crate) fn get(&self, place: &Place) -> Neighbour {
@@ -224,6 +235,22 @@ mod tests {
         assert_eq!(neighbours.get(&place()), Neighbour::Failed);
         neighbours.handle(place(), Neighbour::Known(MAC));
         assert!(!neighbours.handle(place(), Neighbour::Failed), "from the start");
+    }
+
+    #[test]
+    fn an_interface_that_is_gone_takes_its_neighbours_with_it() {
+        let mut neighbours = one();
+        let elsewhere = Place { interface: InterfaceId(4), ..place() };
+        neighbours.want(elsewhere);
+        for place in [place(), elsewhere] {
+            neighbours.handle(place, Neighbour::Known(MAC));
+            assert!(neighbours.poll_ask(Instant::from_millis(5)).is_some());
+        }
+        assert!(neighbours.forget(LINK));
+        assert_eq!(neighbours.get(&place()), Neighbour::Unknown);
+        assert_eq!(neighbours.get(&elsewhere), Neighbour::Known(MAC));
+        assert_eq!(neighbours.poll_ask(Instant::from_millis(6)), Some(place()), "at once");
+        assert!(!neighbours.forget(LINK), "nothing was known");
     }
 
     #[test]

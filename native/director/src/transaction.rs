@@ -59,6 +59,11 @@ impl<O: Outside> InForce<O> {
         }
     }
 
+    /// The outside, what it was last told to expose, and what is claimed for that.
+    pub(crate) const fn parts(&mut self) -> (&mut O, &Exposure, &mut BTreeMap<Exposed, O::Claim>) {
+        (&mut self.outside, &self.exposure, &mut self.claims)
+    }
+
     /// What the outside was last told to expose.
     pub(crate) const fn exposure(&self) -> &Exposure {
         &self.exposure

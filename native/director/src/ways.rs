@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use engine::command::ForwardingMethod;
+use engine::frame::InterfaceId;
 use engine::hop::{Hop, NextHop, ServerId};
 use engine::time::Instant;
 use wire::ethernet::MacAddress;
@@ -166,6 +167,15 @@ impl Ways {
         changed
     }
 
+    /// Takes in that an interface is gone. Returns whether a way changed.
+    pub(crate) fn handle_interface_gone(&mut self, interface: InterfaceId) -> bool {
+        let changed = self.neighbours.forget(interface);
+        if changed {
+            self.table = None;
+        }
+        changed
+    }
+
     /// Hands out one neighbour that is due to be asked for, and counts it as asked at `now`.
     pub(crate) fn poll_ask(&mut self, now: Instant) -> Option<Place> {
         self.neighbours.poll_ask(now)
@@ -210,7 +220,6 @@ impl Ways {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::frame::InterfaceId;
     use engine::hop::Hops;
 
     const MAC: MacAddress = MacAddress([2, 0, 0, 0, 0, 9]);
@@ -268,6 +277,16 @@ mod tests {
         ways.handle_neighbour(place(LINK, 11), Neighbour::Failed);
         assert!(ways.handle_neighbour(place(LINK, 11), Neighbour::Failed));
         assert_eq!((hop(&mut ways), ways.failures()), (Hop::Unreachable, 1));
+    }
+
+    #[test]
+    fn an_interface_that_is_gone_leaves_no_neighbours_to_the_next_with_its_number() {
+        let mut ways = one_way();
+        ways.handle_neighbour(place(LINK, 11), Neighbour::Known(MAC));
+        assert_eq!(ready_with(&mut ways), Some(MAC));
+        assert!(ways.handle_interface_gone(LINK));
+        assert_eq!(hop(&mut ways), Hop::Resolving { mtu: 1500 });
+        assert!(!ways.handle_interface_gone(LINK));
     }
 
     #[test]

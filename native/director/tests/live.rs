@@ -251,7 +251,7 @@ fn interfaces_that_go_down_and_up_are_told_and_traffic_goes_on() {
     wait_for_event(
         &events,
         "down",
-        |event| matches!(event, Event::InterfaceDown { interface } if interface == "in0"),
+        |event| matches!(event, Event::InterfaceDown { interface, .. } if interface == "in0"),
     );
     lab.ip("d", "link set in0 up");
     wait_for_event(

@@ -112,6 +112,12 @@ impl FastFilter {
         self.clear(netlink).map_err(|source| FastPathError::Kernel { interface, source })
     }
 
+    /// Lets go of a filter that has gone with its interface. The interface's number may be another's
+    /// by now, so nothing is removed.
+    pub fn forget(mut self) {
+        self.removed = true;
+    }
+
     /// Adds the filter; returns its handle.
     fn add(&self, program: BorrowedFd<'_>, netlink: &mut Netlink) -> Result<u32, FastPathError> {
         static NEXT: AtomicU32 = AtomicU32::new(1);

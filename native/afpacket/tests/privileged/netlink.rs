@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use afpacket::Presence;
 use afpacket::netlink::Netlink;
 use afpacket::netlink::monitor::{Change, Monitor};
 use afpacket::netlink::neighbour::NeighbourState;
@@ -119,6 +120,23 @@ fn an_interface_that_leaves_a_bridge_is_not_removed() {
             }
         });
         assert!(members.contains(&true) && members.last() == Some(&false), "{members:?}");
+    });
+}
+
+#[test]
+fn an_interface_that_was_away_is_not_the_one_it_was() {
+    with_lab("was_away", |lab| {
+        let there = lab.neighbour("near", "far");
+        let index = lab.here.index("near");
+        let presence = lab.here.run(|| Presence::of(index).unwrap());
+        there.ip("link set far down");
+        lab.here.ip("link set near down");
+        lab.here.ip("link set near name other");
+        lab.here.ip("link set other up");
+        assert!(presence.holds(), "down, without carrier, renamed");
+        lab.here.ip("link set other netns 1");
+        assert!(!presence.holds());
+        assert!(lab.here.run(|| Presence::of(index)).is_err());
     });
 }
 

@@ -1,6 +1,7 @@
-//! The control thread: follows the kernel's routes and neighbours, hands events on, looks after
-//! guards and removed servers.
+//! The control thread: follows the kernel's links, routes and neighbours, hands events on, looks
+//! after guards and removed servers.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,20 +16,28 @@ use afpacket::{PollSet, Waker};
 use engine::time::Instant;
 
 use super::Shared;
+use super::attach::{self, Refusal};
+use super::conditions::Conditions;
 use super::host::Host;
-use super::kernel::{self, Changes};
-use super::resolver::Resolver;
+use super::interfaces::{Device, Interface};
+use super::kernel::{self, Changes, News};
+use super::resolver::{Resolver, Settled};
 use crate::adoption::Adoptions;
 use crate::clients::Question;
 use crate::clock::{Clock, until};
-use crate::event::Event;
+use crate::event::{DownReason, Event};
 use crate::events::EventReceiver;
 use crate::forget::Forgetting;
+use crate::port::AfPacketControl;
+use crate::query::Query;
 use crate::transaction::{InForce, Outside};
 use crate::worker::WorkerCommand;
 
 /// How often guards are looked after; the kernel does not tell when a filter is removed.
 const GUARD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many times what the kernel tells is read before that counts as without end.
+const CATCH_UP_TURNS: usize = 64;
 
 /// Questions of workers answered in one turn at most.
 const QUESTIONS: usize = 16;
@@ -43,7 +52,6 @@ pub(super) struct ControlParts {
     pub(super) event_sink: Box<dyn Fn(Event) + Send>,
     pub(super) clock: Clock,
     pub(super) waker: Arc<Waker>,
-    pub(super) interfaces: Vec<String>,
 }
 
 /// Starts the control thread.
@@ -59,14 +67,14 @@ struct Control {
     forgetting: Forgetting,
     changes: Changes,
     guards_due: Instant,
-    /// Whether each of the interfaces passes frames.
-    running: Vec<bool>,
+    conditions: Conditions,
+    /// Why interfaces could not be taken into use, as told.
+    refused: BTreeMap<String, String>,
 }
 
 impl Control {
     fn new(parts: ControlParts) -> Self {
         let now = parts.clock.now();
-        let running = vec![true; parts.interfaces.len()];
         Self {
             parts,
             poll: PollSet::new(),
@@ -74,12 +82,13 @@ impl Control {
             forgetting: Forgetting::new(now),
             changes: Changes::default(),
             guards_due: now + GUARD_INTERVAL,
-            running,
+            conditions: Conditions::default(),
+            refused: BTreeMap::new(),
         }
     }
 
     fn run(mut self) {
-        self.tell_interfaces();
+        self.follow_interfaces();
         while !self.parts.shared.closing.load(Ordering::Acquire) {
             self.wait();
             let now = self.parts.clock.now();
@@ -114,22 +123,47 @@ impl Control {
 
     /// Takes in what changed in the kernel.
     fn follow_kernel(&mut self, now: Instant) {
-        let Self { parts: ControlParts { shared, monitor, .. }, changes, .. } = self;
-        let mut resolver = shared.resolver();
-        let news = kernel::read(monitor, &mut resolver);
-        let due = changes.add(news, now);
-        let ways = news.ways | due.is_some_and(|_| resolver.check_routes(now));
-        if ways {
-            publish(shared, &mut resolver);
+        let (news, _) = self.read_kernel();
+        let due = self.changes.add(news, now).or_else(|| {
+            let is_awaited = news.links && self.parts.shared.resolver().interfaces().is_awaited();
+            if is_awaited { self.changes.take() } else { None }
+        });
+        let Some(due) = due else { return };
+        if due.links {
+            self.follow_interfaces();
+        }
+        let mut resolver = self.parts.shared.resolver();
+        if resolver.check_routes(now) {
+            publish(&self.parts.shared, &mut resolver);
         }
         drop(resolver);
-        if news.routes {
-            self.reattach();
-            self.tell_interfaces();
-        }
-        if due.is_some_and(|due| due.addresses) {
+        if due.addresses {
             self.expose_again();
         }
+    }
+
+    /// Reads what the kernel has to tell; returns whether there may be more.
+    fn read_kernel(&mut self) -> (News, bool) {
+        let ControlParts { shared, monitor, .. } = &mut self.parts;
+        let mut resolver = shared.resolver();
+        let (news, more) = kernel::read(monitor, &mut resolver);
+        if news.ways {
+            publish(shared, &mut resolver);
+        }
+        (news, more)
+    }
+
+    /// Reads all that the kernel has to tell. Returns false where that has no end.
+    fn catch_up(&mut self, now: Instant) -> bool {
+        for _ in 0..CATCH_UP_TURNS {
+            let (news, more) = self.read_kernel();
+            // Acted on in the next turn, with what comes until then.
+            self.changes.collect(news, now);
+            if !more {
+                return true;
+            }
+        }
+        false
     }
 
     /// Makes filters and guards anew, which spare what is sent to the host itself.
@@ -143,24 +177,70 @@ impl Control {
         }
     }
 
-    /// Takes interfaces that were deleted and have come back into use again.
-    fn reattach(&self) {
-        let errors: Vec<_> = {
-            let links: Vec<_> = self.parts.shared.resolver().links().cloned().collect();
-            let mut in_force = self.parts.shared.in_force();
-            let Some(in_force) = in_force.as_mut() else { return };
-            let exposure = in_force.exposure().clone();
-            let host = &mut in_force.outside;
-            let interfaces = self.parts.interfaces.iter();
-            let links = interfaces.filter_map(|name| links.iter().find(|link| link.name == *name));
-            let new = links.filter(|link| host.interface(&link.name) != Some(link.index));
-            let new: Vec<_> = new.cloned().collect();
-            new.iter().filter_map(|link| host.reattach(link, &exposure).err()).collect()
+    /// Follows the interfaces to the devices they are at now, and tells of them.
+    fn follow_interfaces(&mut self) {
+        let lost = match self.parts.shared.in_force().as_mut() {
+            Some(in_force) => in_force.outside.lost(),
+            None => return,
         };
-        for error in errors {
-            let (code, message) = (error.code(), error.to_string());
-            sink(&self.parts.event_sink, Event::Error { code, message });
+        if !lost.is_empty() && !self.catch_up(self.parts.clock.now()) {
+            return;
         }
+        let shared = &self.parts.shared;
+        let placed = self.settle(&lost);
+        let (refusals, served) = {
+            let mut in_force = shared.in_force();
+            let Some(in_force) = in_force.as_mut() else { return };
+            let refusals = attach::follow(in_force, &placed);
+            let served = placed.iter().map(|interface| interface.device);
+            let served = served.filter(|device| in_force.outside.serves(*device));
+            (refusals, served.collect::<BTreeSet<_>>())
+        };
+        self.tell_refusals(refusals);
+        let resolver = self.parts.shared.resolver();
+        let mut conditions = resolver.interfaces().conditions(|device| served.contains(&device));
+        drop(resolver);
+        for (name, reason) in &mut conditions {
+            // Not taken into use and no reason why: it was gone before it could be.
+            if *reason == Some(DownReason::Failed) && !self.refused.contains_key(name) {
+                *reason = Some(DownReason::Gone);
+            }
+        }
+        for event in self.conditions.handle(conditions) {
+            sink(&self.parts.event_sink, event);
+        }
+    }
+
+    /// Decides where the interfaces are, and lets go of what went.
+    fn settle(&self, lost: &[(Device, bool)]) -> Vec<Interface> {
+        let shared = &self.parts.shared;
+        let mut resolver = shared.resolver();
+        let Settled { placed, gone, ways_changed } = resolver.settle_interfaces(lost);
+        for interface in gone {
+            // A worker that is gone tells of it itself.
+            drop(shared.workers.tell_all(|| {
+                let (query, _answer) = Query::new();
+                WorkerCommand::Port(AfPacketControl::Lose(interface), query)
+            }));
+        }
+        if ways_changed {
+            publish(shared, &mut resolver);
+        }
+        placed
+    }
+
+    /// Tells why interfaces could not be taken into use, each reason once.
+    fn tell_refusals(&mut self, refusals: Vec<Refusal>) {
+        let mut refused = BTreeMap::new();
+        for Refusal { interface, error } in refusals {
+            let (code, message) = (error.code(), error.to_string());
+            if self.refused.get(&interface) != Some(&message) {
+                let message = message.clone();
+                sink(&self.parts.event_sink, Event::Error { code, message });
+            }
+            refused.insert(interface, message);
+        }
+        self.refused = refused;
     }
 
     /// Answers what workers asked about the ways back to clients, and tells them when what they know
@@ -200,37 +280,22 @@ impl Control {
         }
     }
 
-    /// Tells of interfaces that went down or came up since this was called last.
-    fn tell_interfaces(&mut self) {
-        let links: Vec<_> = {
-            let resolver = self.parts.shared.resolver();
-            let running = resolver.links().filter(|link| link.up && link.running);
-            running.map(|link| link.name.clone()).collect()
-        };
-        let Self { parts: ControlParts { interfaces, event_sink, .. }, running, .. } = self;
-        for (interface, before) in interfaces.iter().zip(running) {
-            let runs = links.contains(interface);
-            if std::mem::replace(before, runs) != runs {
-                let interface = interface.clone();
-                sink(
-                    event_sink,
-                    match runs {
-                        true => Event::InterfaceUp { interface },
-                        false => Event::InterfaceDown { interface },
-                    },
-                );
-            }
-        }
-    }
-
     /// Puts guards back that somebody else removed, and tells of it.
     fn look_after_guards(&mut self, now: Instant) {
         if now < self.guards_due {
             return;
         }
         self.guards_due = now + GUARD_INTERVAL;
-        self.reattach();
-        for (code, message) in restore(&self.parts.shared, now) {
+        let suspects = suspects(&self.parts.shared);
+        // What is missing may have gone with its device, of which the kernel has told by now.
+        if !suspects.is_empty() && !self.catch_up(now) {
+            return;
+        }
+        let reread = self.parts.shared.resolver().take_reread();
+        if reread || !suspects.is_empty() || !self.refused.is_empty() {
+            self.follow_interfaces();
+        }
+        for (code, message) in restore(&self.parts.shared, &suspects, now) {
             sink(&self.parts.event_sink, Event::Error { code, message });
         }
     }
@@ -265,22 +330,40 @@ impl Control {
     }
 }
 
-/// Puts missing guards and filters of the fast path back; what there is to tell. The sink is not
-/// called in here: it may want to change the configuration, which is held.
-fn restore(shared: &Shared, now: Instant) -> Vec<(&'static str, String)> {
+/// The devices that lack their guard or their filter of the fast path.
+fn suspects(shared: &Shared) -> Vec<Device> {
+    let mut in_force = shared.in_force();
+    let Some(in_force) = in_force.as_mut() else { return Vec::new() };
+    let host = &mut in_force.outside;
+    let lost = host.lost().into_iter().map(|(device, _)| device);
+    lost.chain(host.unguarded()).chain(host.without_fast_path()).collect()
+}
+
+/// Puts guards and filters of the fast path back where `suspects` still lack them; what there is to
+/// tell. The sink is not called in here: it may want to change the configuration, which is held.
+fn restore(shared: &Shared, suspects: &[Device], now: Instant) -> Vec<(&'static str, String)> {
     let mut in_force = shared.in_force();
     let Some(in_force) = in_force.as_mut() else { return Vec::new() };
     if in_force.exceeds() && in_force.outside.reducing.is_due(now) {
         in_force.reduce_again();
     }
-    let guards = restore_guards(in_force, now).map(|message| ("guard-failed", message));
-    let fast_path = in_force.outside.restore_fast_path().map(|message| ("fast-path", message));
-    guards.into_iter().chain(fast_path).collect()
+    let guards = restore_guards(in_force, suspects, now).map(|message| ("guard-failed", message));
+    let fast_path = in_force.outside.restore_fast_path(suspects);
+    guards.into_iter().chain(fast_path.map(|message| ("fast-path", message))).collect()
 }
 
-/// Puts missing guards back; what there is to tell. Where that fails it is tried again.
-fn restore_guards(in_force: &mut InForce<Host>, now: Instant) -> Option<String> {
-    let missing = in_force.outside.unguarded();
+/// Puts guards back that `suspects` still lack; what there is to tell. Where that fails it is tried
+/// again.
+fn restore_guards(
+    in_force: &mut InForce<Host>,
+    suspects: &[Device],
+    now: Instant,
+) -> Option<String> {
+    let mut missing = Vec::new();
+    if !suspects.is_empty() {
+        missing = in_force.outside.unguarded();
+        missing.retain(|device| suspects.contains(device));
+    }
     if missing.is_empty() {
         in_force.outside.restoring.succeeded();
         return None;
@@ -288,7 +371,8 @@ fn restore_guards(in_force: &mut InForce<Host>, now: Instant) -> Option<String> 
     if !in_force.outside.restoring.is_due(now) {
         return None;
     }
-    let removed = format!("another program removed the ingress guard on {}", missing.join(", "));
+    let names = in_force.outside.names(&missing).join(", ");
+    let removed = format!("another program removed the ingress guard on {names}");
     match in_force.expose_again() {
         Ok(()) => {
             in_force.outside.restoring.succeeded();

@@ -6,15 +6,17 @@ use afpacket::classifier::Classifier;
 use afpacket::guard::{self, Found, removal_commands};
 use afpacket::netlink::link::Link;
 use afpacket::netlink::{Netlink, NetlinkError};
-use afpacket::{Admission, Claim, ClaimError, FastFilter, FastPath, Guard};
+use afpacket::{Admission, Claim, FastFilter, FastPath, Guard, Presence};
 use engine::configuration::Configuration;
 
 use super::Shared;
+use super::attach;
 use super::fast_path::{self, Unavailable};
+use super::interfaces::{Device, Interface};
 use super::options::StartOptions;
 use super::ownership::{self, Ownership};
 use crate::clock::Clock;
-use crate::error::{ApplyError, Remains};
+use crate::error::{ApplyError, Remains, StartError};
 use crate::event::Event;
 use crate::events::EventSender;
 use crate::exposure::{Exposed, Exposure};
@@ -22,13 +24,17 @@ use crate::port::AfPacketControl;
 use crate::query::Query;
 use crate::retry::{Failures, Retry};
 use crate::transaction::Outside;
-use crate::worker::WorkerCommand;
+use crate::worker::{Stations, WorkerCommand};
 
-/// An interface the services' traffic comes in by.
+/// A device the services' traffic comes in by.
 #[derive(Debug)]
 pub(super) struct Guarded {
+    /// The name of the interface that is at it now, as the director was told.
     pub(super) name: String,
+    pub(super) device: Device,
     pub(super) link: Link,
+    /// Whether the device is still the one that was guarded.
+    pub(super) presence: Presence,
     pub(super) guard: Guard,
     /// In force where the director has a fast path.
     pub(super) fast: Option<FastFilter>,
@@ -36,6 +42,9 @@ pub(super) struct Guarded {
     /// host from answering for the services of a director that was killed.
     pub(super) orphans: Vec<Found>,
 }
+
+/// What is claimed for one kind of traffic, by device.
+pub(super) type HostClaims = Vec<(Device, Claim)>;
 
 /// What a host is made of.
 pub(super) struct HostParts {
@@ -48,6 +57,7 @@ pub(super) struct HostParts {
     pub(super) failures: Failures,
     pub(super) fast_path: Option<Arc<FastPath>>,
     pub(super) admissions: Vec<Arc<Admission>>,
+    pub(super) stations: Stations,
 }
 
 /// The host, as far as it is ours. Dropping it gives it back.
@@ -67,12 +77,14 @@ pub(super) struct Host {
     pub(super) fast_path: Option<Arc<FastPath>>,
     /// What separates known connections from others, for each worker.
     pub(super) admissions: Vec<Arc<Admission>>,
+    /// As the workers were told.
+    pub(super) stations: Stations,
 }
 
 impl Host {
     pub(super) fn new(parts: HostParts) -> Self {
         let HostParts { options, netlink, ownership, shared, clock, events, .. } = parts;
-        let HostParts { failures, fast_path, admissions, .. } = parts;
+        let HostParts { failures, fast_path, admissions, stations, .. } = parts;
         let retry =
             |what: &str| Retry::new(failures.clone(), ApplyError::GUARD_FAILED, what.to_owned());
         Self {
@@ -87,16 +99,18 @@ impl Host {
             restoring: retry("an ingress guard that another program removed is not back"),
             fast_path,
             admissions,
+            stations,
         }
     }
 
     /// Gets ready to keep traffic of an interface from the host.
-    pub(super) fn guard(&mut self, link: &Link) -> Result<(), ApplyError> {
+    pub(super) fn guard(&mut self, interface: &Interface) -> Result<(), StartError> {
+        let presence = attach::presence(interface)?;
+        let Interface { name, device, link } = interface.clone();
         let orphans = ownership::orphans(&mut self.netlink, link.index)?;
         let guard = Guard::install(&mut self.netlink, link.index, self.ownership.id());
-        let guard = guard.map_err(|error| guard_failed(&link.name, &error))?;
-        let name = link.name.clone();
-        self.guarded.push(Guarded { name, link: link.clone(), guard, fast: None, orphans });
+        let guard = guard.map_err(|error| guard_failed(&name, &error))?;
+        self.guarded.push(Guarded { name, device, link, presence, guard, fast: None, orphans });
         Ok(())
     }
 
@@ -120,12 +134,14 @@ impl Host {
         }
     }
 
-    /// Puts filters of the fast path back that somebody else removed, or gives the fast path up.
-    /// Until then the frames of its connections reached nobody, so all of them go back to the
-    /// director. What there is to tell.
-    pub(super) fn restore_fast_path(&mut self) -> Option<String> {
+    /// Puts the filter of the fast path back that somebody else removed from one of `suspects`, or
+    /// gives the fast path up. Until then the frames of its connections reached nobody, so all of
+    /// them go back to the director. What there is to tell.
+    pub(super) fn restore_fast_path(&mut self, suspects: &[Device]) -> Option<String> {
         let fast_path = self.fast_path.clone()?;
-        let place = self.without_fast_path()?;
+        let without = self.without_fast_path();
+        let device = without.into_iter().find(|device| suspects.contains(device))?;
+        let place = self.guarded.iter().position(|guarded| guarded.device == device)?;
         // Without a filter every flow in the map is a stalled connection.
         fast_path.clear();
         let Self { guarded, netlink, ownership, .. } = self;
@@ -146,17 +162,24 @@ impl Host {
         Some(format!("another program removed the fast path on {name}; {outcome}"))
     }
 
-    /// The first interface that is there and lacks its filter. A kernel that does not answer says
-    /// nothing about filters.
-    fn without_fast_path(&mut self) -> Option<usize> {
+    /// The devices that lack their filter. A kernel that does not answer says nothing about filters.
+    pub(super) fn without_fast_path(&mut self) -> Vec<Device> {
+        if self.fast_path.is_none() {
+            return Vec::new();
+        }
         let Self { guarded, netlink, .. } = self;
-        guarded.iter().position(|Guarded { link, fast, .. }| {
-            let there = fast.as_ref().is_some_and(|fast| fast.is_in_place(netlink).unwrap_or(true));
-            !there && matches!(netlink.link_by_index(link.index), Ok(Some(_)))
-        })
+        let without = guarded.iter().filter(|Guarded { fast, .. }| {
+            !fast.as_ref().is_some_and(|fast| fast.is_in_place(netlink).unwrap_or(true))
+        });
+        without.map(|guarded| guarded.device).collect()
     }
 
-    fn give_up_fast_path(&mut self) {
+    pub(super) fn tell(&mut self, event: Event) {
+        self.events.send(event);
+        self.events.flush();
+    }
+
+    pub(super) fn give_up_fast_path(&mut self) {
         if let Ok(shared) = self.shared() {
             // A worker that is gone tells of it itself.
             drop(shared.workers.tell_all(|| {
@@ -167,22 +190,28 @@ impl Host {
         self.close_fast_path();
     }
 
-    /// The interfaces whose guard somebody else has removed.
-    pub(super) fn unguarded(&mut self) -> Vec<String> {
+    /// The devices whose guard is not listed: somebody has removed it, or they are gone.
+    pub(super) fn unguarded(&mut self) -> Vec<Device> {
         let Self { guarded, netlink, .. } = self;
         let missing = guarded.iter().filter(|guarded| {
             // A kernel that does not answer says nothing about the guard.
             !guarded.guard.is_in_place(netlink).unwrap_or(true)
         });
-        missing.map(|guarded| guarded.name.clone()).collect()
+        missing.map(|guarded| guarded.device).collect()
+    }
+
+    /// Names of the interfaces that are at these devices.
+    pub(super) fn names(&self, devices: &[Device]) -> Vec<String> {
+        let named = self.guarded.iter().filter(|guarded| devices.contains(&guarded.device));
+        named.map(|guarded| guarded.name.clone()).collect()
     }
 
     fn set_guards(&mut self, classifier: &Classifier) -> Result<(), ApplyError> {
         let Self { guarded, netlink, .. } = self;
-        for Guarded { name, guard, orphans, .. } in guarded {
+        for Guarded { name, presence, guard, orphans, .. } in guarded {
             if let Err(error) = guard.set(netlink, classifier) {
-                // Nothing arrives by an interface that is gone; it is guarded when it is back.
-                if matches!(netlink.link_by_index(guard.interface()), Ok(None)) {
+                // Nothing arrives by a device that is gone; it is guarded when it is back.
+                if !presence.holds() {
                     continue;
                 }
                 return Err(guard_failed(name, &error));
@@ -230,18 +259,12 @@ impl Host {
 }
 
 impl Outside for Host {
-    type Claim = Vec<Claim>;
+    type Claim = HostClaims;
 
-    fn claim(&mut self, exposed: &Exposed) -> Result<Vec<Claim>, ApplyError> {
+    fn claim(&mut self, exposed: &Exposed) -> Result<HostClaims, ApplyError> {
         let claim = |guarded: &Guarded| {
-            let claim = Claim::acquire(&exposed.claim(&guarded.name));
-            claim.map_err(|error| match error {
-                ClaimError::Taken { .. } => ApplyError::ServiceInUse {
-                    service: exposed.to_string(),
-                    interface: guarded.name.clone(),
-                },
-                other => ApplyError::refused(&other),
-            })
+            let claim = attach::claim(exposed, &guarded.name, guarded.device)?;
+            Ok((guarded.device, claim))
         };
         self.guarded.iter().map(claim).collect()
     }
@@ -275,8 +298,7 @@ impl Outside for Host {
     }
 
     fn report(&mut self, error: &ApplyError) {
-        self.events.send(Event::Error { code: error.code(), message: error.to_string() });
-        self.events.flush();
+        self.tell(Event::Error { code: error.code(), message: error.to_string() });
     }
 }
 
@@ -289,7 +311,12 @@ impl Host {
     }
 }
 
-fn give_back(guarded: Guarded, netlink: &mut Netlink, id: &str) -> Option<Remains> {
+/// Gives one device back, if it is still the one that was guarded. Returns what stays.
+pub(super) fn give_back(guarded: Guarded, netlink: &mut Netlink, id: &str) -> Option<Remains> {
+    if !guarded.presence.holds() {
+        attach::forget(guarded);
+        return None;
+    }
     let Guarded { name, guard, fast, orphans, .. } = guarded;
     let (interface, orphan_ids) = (guard.interface(), ownership::ids(&orphans));
     let mut failures = Vec::new();

@@ -21,6 +21,8 @@ const MESSAGES: usize = 256;
 pub(super) struct News {
     /// Ways to servers are others than before.
     pub(super) ways: bool,
+    /// Devices are.
+    pub(super) links: bool,
     /// Links or routes are, so ways may be.
     pub(super) routes: bool,
     /// The host's own addresses are.
@@ -29,28 +31,34 @@ pub(super) struct News {
 
 impl News {
     const fn routes() -> Self {
-        Self { ways: false, routes: true, addresses: false }
+        Self { ways: false, links: false, routes: true, addresses: false }
+    }
+
+    const fn links() -> Self {
+        Self { links: true, ..Self::routes() }
     }
 
     const fn and(self, other: Self) -> Self {
         Self {
             ways: self.ways | other.ways,
+            links: self.links | other.links,
             routes: self.routes | other.routes,
             addresses: self.addresses | other.addresses,
         }
     }
 }
 
-/// Takes in what the kernel has to tell, a part of it where that is very much.
-pub(super) fn read(monitor: &mut Monitor, resolver: &mut Resolver) -> News {
+/// Takes in what the kernel has to tell, a part of it where that is very much. Returns whether there
+/// may be more.
+pub(super) fn read(monitor: &mut Monitor, resolver: &mut Resolver) -> (News, bool) {
     let mut news = News::default();
     for _ in 0..MESSAGES {
         let more = monitor.poll(|change| news = news.and(handle(resolver, change)));
         if !matches!(more, Ok(true)) {
-            break;
+            return (news, false);
         }
     }
-    news
+    (news, true)
 }
 
 fn handle(resolver: &mut Resolver, change: Change) -> News {
@@ -59,11 +67,11 @@ fn handle(resolver: &mut Resolver, change: Change) -> News {
         Change::NeighbourRemoved(neighbour) => resolver.handle_neighbour_removed(&neighbour),
         Change::Link(link) => {
             resolver.handle_link(link);
-            return News::routes();
+            return News::links();
         }
         Change::LinkRemoved { interface } => {
             resolver.handle_link_removed(interface);
-            return News::routes();
+            return News::links();
         }
         Change::Routes => return News::routes(),
         Change::Address(_) | Change::AddressRemoved(_) => {
@@ -71,7 +79,7 @@ fn handle(resolver: &mut Resolver, change: Change) -> News {
         }
         Change::Overrun => {
             let ways = resolver.read_again().unwrap_or(false);
-            return News { ways, routes: true, addresses: true };
+            return News { ways, addresses: true, ..News::links() };
         }
     };
     News { ways, ..News::default() }
@@ -97,15 +105,25 @@ impl Collected {
 }
 
 impl Changes {
-    /// Adds `news`. Returns what is to be acted on now.
-    pub(super) fn add(&mut self, news: News, now: Instant) -> Option<News> {
+    /// Adds `news`.
+    pub(super) fn collect(&mut self, news: News, now: Instant) {
         if news.routes {
             let before = self.collected.unwrap_or(Collected { first: now, last: now, news });
             self.collected = Some(Collected { last: now, news: before.news.and(news), ..before });
         }
+    }
+
+    /// Adds `news`. Returns what is to be acted on now.
+    pub(super) fn add(&mut self, news: News, now: Instant) -> Option<News> {
+        self.collect(news, now);
         let collected = self.collected.filter(|collected| collected.due() <= now)?;
         self.collected = None;
         Some(collected.news)
+    }
+
+    /// What is to be acted on without waiting for more.
+    pub(super) fn take(&mut self) -> Option<News> {
+        self.collected.take().map(|collected| collected.news)
     }
 
     /// When [`Self::add`] has something to act on.
@@ -129,7 +147,11 @@ mod tests {
         assert_eq!(changes.poll_timeout(), Some(at(35)));
         assert_eq!(changes.add(News::default(), at(34)), None);
         let due = changes.add(News::default(), at(35)).expect("they paused");
-        assert!(due.addresses && due.routes);
+        assert!(due.addresses && due.routes && !due.links);
+        assert_eq!(changes.poll_timeout(), None);
+        assert_eq!(changes.take(), None);
+        assert_eq!(changes.add(News::links(), at(40)), None);
+        assert_eq!(changes.take(), Some(News::links()));
         assert_eq!(changes.poll_timeout(), None);
     }
 

@@ -4,16 +4,18 @@
 //! One control thread follows the kernel's routes and neighbours and hands events on. Commands and
 //! questions come from any thread.
 
+mod attach;
+mod conditions;
 mod control;
 mod exit;
 mod fast_path;
 mod host;
 mod inlets;
+mod interfaces;
 mod kernel;
 mod options;
 mod overload;
 mod ownership;
-mod reattach;
 mod resolver;
 mod ring;
 mod start;
@@ -174,10 +176,6 @@ impl Director {
             let _in_force = self.open()?;
             self.ask(|query| Question::Statistics(only, query))?
         };
-        let (names, hops, failures) = {
-            let resolver = self.shared.resolver();
-            (resolver.names(), resolver.hops(), resolver.failures())
-        };
         let (mut ports, mut pending) = (Vec::new(), PendingCounters::default());
         let mut handed_over = HandOverCounters::default();
         let mut engines = Vec::new();
@@ -188,9 +186,10 @@ impl Director {
             ports.extend(of_worker);
             pending.add(&waiting);
         }
+        let resolver = self.shared.resolver();
         let name = |counters: &InterfaceCounters| {
             let index = counters.interface.0;
-            names.get(&index).cloned().unwrap_or_else(|| index.to_string())
+            resolver.interfaces().name(index).unwrap_or_else(|| index.to_string())
         };
         let ports = merge::ports(ports);
         Ok(LiveStatistics {
@@ -199,10 +198,10 @@ impl Director {
                 .into_iter()
                 .map(|counters| PortSnapshot { interface: name(&counters), counters })
                 .collect(),
-            hops,
+            hops: resolver.hops(),
             pending,
             handed_over,
-            neighbour_failures: Counter(failures),
+            neighbour_failures: Counter(resolver.failures()),
             failing: self.shared.failures.snapshot(),
         })
     }

@@ -1,6 +1,6 @@
 //! Asks the kernel for the ways to the real servers and back to clients, for the workers.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use engine::time::Instant;
 use serde::Serialize;
 use wire::ethernet::MacAddress;
 
+use super::interfaces::{Device, Interface, Interfaces};
 use crate::client_routes::{Answer, ClientRoutes};
 use crate::configured;
 use crate::hops::HopTable;
@@ -40,11 +41,20 @@ pub struct HopSnapshot {
     pub mtu: Option<u32>,
 }
 
+/// Where the interfaces are now, and what went.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) placed: Vec<Interface>,
+    pub(super) gone: Vec<InterfaceId>,
+    /// Whether ways to servers are others than before.
+    pub(super) ways_changed: bool,
+}
+
 /// Ways to servers and clients, and the kernel they come from.
 #[derive(Debug)]
 pub(super) struct Resolver {
     netlink: Netlink,
-    links: HashMap<u32, Link>,
+    interfaces: Interfaces,
     ways: Ways,
     /// The configuration whose servers the ways lead to.
     followed: Arc<Configuration>,
@@ -53,34 +63,32 @@ pub(super) struct Resolver {
     rereading: Retry,
     /// Changes were lost, and what there is now could not be read.
     stale: bool,
+    /// What there is now was read after that.
+    reread: bool,
 }
 
 impl Resolver {
-    /// A resolver that knows the links there are now.
-    pub(super) fn new(netlink: Netlink, failures: Failures) -> Result<Self, NetlinkError> {
+    /// A resolver that knows the devices there are now, and the interfaces with these names.
+    pub(super) fn new(
+        mut netlink: Netlink,
+        names: &[String],
+        failures: Failures,
+    ) -> Result<Self, NetlinkError> {
+        let interfaces = Interfaces::new(names, netlink.links()?);
         let what = "the kernel does not ask for neighbours as told".to_owned();
         let asking = Retry::new(failures.clone(), "neighbour", what);
         let what = "changes of links and neighbours were lost, and they cannot be read".to_owned();
         let rereading = Retry::new(failures, "socket", what);
         let (ways, clients) = (Ways::default(), ClientRoutes::default());
-        let (links, followed) = (HashMap::new(), Arc::default());
-        let mut resolver =
-            Self { netlink, links, ways, followed, clients, asking, rereading, stale: false };
-        resolver.read_links()?;
-        Ok(resolver)
-    }
-
-    fn read_links(&mut self) -> Result<(), NetlinkError> {
-        let links = self.netlink.links()?;
-        self.links = links.into_iter().map(|link| (link.index, link)).collect();
-        Ok(())
+        let (followed, stale, reread) = (Arc::default(), false, false);
+        Ok(Self { netlink, interfaces, ways, followed, clients, asking, rereading, stale, reread })
     }
 
     /// Reads links and neighbours anew, after changes were lost. Returns whether a way changed.
     pub(super) fn read_again(&mut self) -> Result<bool, NetlinkError> {
         // Until all is read; it is tried again with the neighbours that are due.
         self.stale = true;
-        self.read_links()?;
+        self.interfaces.handle_all(self.netlink.links()?);
         let neighbours = self.netlink.neighbours()?;
         self.stale = false;
         Ok(neighbours.iter().fold(false, |changed, one| self.handle_neighbour(one) | changed))
@@ -94,6 +102,7 @@ impl Resolver {
         match self.read_again() {
             Ok(changed) => {
                 self.rereading.succeeded();
+                self.reread = true;
                 changed
             }
             Err(error) => {
@@ -103,24 +112,39 @@ impl Resolver {
         }
     }
 
-    /// The links there are.
-    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
-        self.links.values()
+    /// Whether devices were read anew since this was asked last, after that had failed.
+    pub(super) fn take_reread(&mut self) -> bool {
+        std::mem::take(&mut self.reread)
     }
 
-    /// Takes in that a link appeared or changed.
+    /// The interfaces of the director, and the devices there are.
+    pub(super) const fn interfaces(&self) -> &Interfaces {
+        &self.interfaces
+    }
+
+    /// Takes in that a device appeared or changed.
     pub(super) fn handle_link(&mut self, link: Link) {
-        self.links.insert(link.index, link);
+        self.interfaces.handle(link);
     }
 
-    /// Takes in that a link is gone.
+    /// Takes in that a device is gone.
     pub(super) fn handle_link_removed(&mut self, interface: u32) {
-        self.links.remove(&interface);
+        self.interfaces.handle_removed(interface);
     }
 
-    /// Names of the links, by number.
-    pub(super) fn names(&self) -> HashMap<u32, String> {
-        self.links.iter().map(|(index, link)| (*index, link.name.clone())).collect()
+    /// Decides anew where the interfaces are, given devices that were `lost` meanwhile, and whether
+    /// their numbers are in use again.
+    pub(super) fn settle_interfaces(&mut self, lost: &[(Device, bool)]) -> Settled {
+        let Self { interfaces, ways, clients, .. } = self;
+        lost.iter().for_each(|(device, is_back)| interfaces.handle_lost(*device, *is_back));
+        interfaces.settle();
+        let gone: Vec<_> = interfaces.take_gone().into_iter().map(InterfaceId).collect();
+        let mut ways_changed = false;
+        for &interface in &gone {
+            ways_changed |= ways.handle_interface_gone(interface);
+            clients.handle_interface_gone(interface);
+        }
+        Settled { placed: interfaces.placed(), gone, ways_changed }
     }
 
     /// The ways, for people to read.
@@ -145,8 +169,7 @@ impl Resolver {
             Hop::Ready(next) => (Some(next.interface.0), Some(next.destination.to_string())),
             _ => (None, None),
         };
-        let name = |index: u32| self.links.get(&index).map(|link| link.name.clone());
-        let interface = interface.and_then(name);
+        let interface = interface.and_then(|index| self.interfaces.name(index));
         HopSnapshot { address, gateway, state, interface, neighbour, mtu: Some(mtu) }
     }
 
@@ -158,22 +181,22 @@ impl Resolver {
     /// Follows `configuration`: the ways to its servers, with neighbours asked for. Costs in
     /// proportion to what differs from the configuration followed last.
     pub(super) fn follow(&mut self, configuration: &Arc<Configuration>, now: Instant) {
-        let Self { netlink, links, ways, followed, .. } = self;
+        let Self { netlink, interfaces, ways, followed, .. } = self;
         let (mut gone, mut new) = (BTreeSet::new(), BTreeSet::new());
         for (before, now) in configuration.changes_since(followed) {
             gone.extend(before.into_iter().flat_map(|service| configured::targets(service)));
             new.extend(now.into_iter().flat_map(|service| configured::targets(service)));
         }
-        ways.change_servers(&gone, &new, |target| route(netlink, links, target));
+        ways.change_servers(&gone, &new, |target| route(netlink, interfaces, target));
         self.followed = Arc::clone(configuration);
         self.ask(now);
     }
 
     /// Looks at all routes again. Returns whether a way changed.
     pub(super) fn check_routes(&mut self, now: Instant) -> bool {
-        let Self { netlink, links, ways, clients, .. } = self;
+        let Self { netlink, interfaces, ways, clients, .. } = self;
         clients.handle_route_change();
-        let changed = ways.check_routes(|target| route(netlink, links, target));
+        let changed = ways.check_routes(|target| route(netlink, interfaces, target));
         self.ask(now) | changed
     }
 
@@ -198,7 +221,7 @@ impl Resolver {
     /// a neighbour has answered.
     pub(super) fn find_clients(&mut self, worker: usize, clients: &[IpAddr], now: Instant) {
         for client in clients {
-            let route = route(&mut self.netlink, &self.links, Target::client(*client));
+            let route = route(&mut self.netlink, &self.interfaces, Target::client(*client));
             self.clients.answer(worker, *client, route, now);
         }
         // Known to the kernel already, most often.
@@ -281,7 +304,7 @@ const fn state(neighbour: &KernelNeighbour) -> Neighbour {
 }
 
 /// Where the kernel would send packets to `target`.
-fn route(netlink: &mut Netlink, links: &HashMap<u32, Link>, target: Target) -> Route {
+fn route(netlink: &mut Netlink, interfaces: &Interfaces, target: Target) -> Route {
     let Target { address, direct } = target;
     let Ok(route) = netlink.route(address) else { return Route::None };
     match route.kind {
@@ -289,7 +312,7 @@ fn route(netlink: &mut Netlink, links: &HashMap<u32, Link>, target: Target) -> R
         RouteKind::Unicast => {}
         RouteKind::Other | RouteKind::Unreachable => return Route::None,
     }
-    let Some(link) = route.interface.and_then(|index| links.get(&index)) else {
+    let Some(link) = route.interface.and_then(|index| interfaces.link(index)) else {
         return Route::None;
     };
     // Without Ethernet headers there is no neighbour to send to.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use afpacket::capability;
 use afpacket::netlink::Netlink;
-use afpacket::netlink::link::Link;
 use afpacket::netlink::monitor::Monitor;
 use afpacket::{Admission, FastPath, SyscallError, Waker};
 use engine::frame::InterfaceId;
@@ -18,6 +17,7 @@ use super::exit::{self, Busy};
 use super::fast_path;
 use super::host::{Host, HostParts};
 use super::inlets;
+use super::interfaces::{Interface, Interfaces};
 use super::options::StartOptions;
 use super::overload;
 use super::ownership::Ownership;
@@ -27,7 +27,7 @@ use super::{Director, Shared};
 use crate::clients::{self, Enquiry, Question};
 use crate::clock::Clock;
 use crate::error::{ApplyError, StartError};
-use crate::event::Event;
+use crate::event::{DownReason, Event};
 use crate::events::{self, EventReceiver, EventSender};
 use crate::port::{AfPacketOptions, AfPacketPort};
 use crate::retry::Failures;
@@ -61,14 +61,13 @@ struct Ears {
     questions: Receiver<Question>,
     clock: Clock,
     waker: Arc<Waker>,
-    interfaces: Vec<String>,
 }
 
 impl Ears {
     fn parts(self, director: &Director, event_sink: Box<dyn Fn(Event) + Send>) -> ControlParts {
-        let Self { monitor, receiver, questions, clock, waker, interfaces } = self;
+        let Self { monitor, receiver, questions, clock, waker } = self;
         let shared = Arc::clone(&director.shared);
-        ControlParts { shared, monitor, receiver, questions, event_sink, clock, waker, interfaces }
+        ControlParts { shared, monitor, receiver, questions, event_sink, clock, waker }
     }
 }
 
@@ -76,26 +75,28 @@ impl Ears {
 fn bring_up(mut options: StartOptions) -> Result<(Director, Ears), StartError> {
     // Listening begins before the present state is read, so that no change falls in between.
     let monitor = Monitor::open().map_err(socket)?;
-    let mut netlink = Netlink::open().map_err(socket)?;
-    let links = find_links(&mut netlink, &options.interfaces)?;
+    let netlink = Netlink::open().map_err(socket)?;
+    let resolver = Netlink::open().map_err(socket)?;
     let waker = Arc::new(Waker::new().map_err(socket)?);
     let wake = Arc::clone(&waker);
     let (events, receiver) = events::channel(move || wake.wake());
     let failures = Failures::new(events.clone());
+    let resolver = Resolver::new(resolver, &options.interfaces, failures.clone());
+    let resolver = resolver.map_err(|error| message(&error))?;
+    let placed = find(resolver.interfaces())?;
     let wake = Arc::clone(&waker);
     let (enquiry, questions) = clients::enquiry(move || wake.wake());
     let clock = Clock::start();
     let fast_path = fast_path::open(&options)?;
     let admissions = overload::open(&options, fast_path.is_some());
     let around = Around { clock, events: &events, failures: &failures, enquiry: &enquiry };
-    let (addresses, mut parts) = open_workers(&options, &links, &around, fast_path.as_ref())?;
-    receive(&options, &links, &mut parts, &admissions)?;
+    let (addresses, mut parts) = open_workers(&options, &placed, &around, fast_path.as_ref())?;
+    receive(&options, &placed, &mut parts, &admissions)?;
     let services = std::mem::take(&mut options.services);
-    let senders = parts.len() * links.len();
-    let interfaces = options.interfaces.clone();
+    // A sender for each worker and interface, and what watches each device that is new.
+    let spare = (parts.len() + 1) * placed.len();
+    let stations = inlets::stations(&options, placed.iter().map(|one| &one.link));
     let ownership = Ownership::acquire().map_err(|error| message(&error))?;
-    let resolver = Netlink::open().map_err(socket)?;
-    let resolver = Resolver::new(resolver, failures.clone()).map_err(|error| message(&error))?;
     let host = HostParts {
         options,
         netlink,
@@ -106,22 +107,23 @@ fn bring_up(mut options: StartOptions) -> Result<(Director, Ears), StartError> {
         failures,
         fast_path,
         admissions,
+        stations,
     };
     let shared = share(host, resolver, Workers::new(addresses), Arc::clone(&waker));
     // From here on dropping the director undoes what was done.
     let director = Director { shared: Arc::clone(&shared), control: Mutex::new(None) };
     exit::register(&shared);
-    if !guard(&shared, &links)? {
+    if !guard(&shared, &placed)? {
         parts.iter_mut().for_each(forgo_fast_path);
     }
     shared.workers.start(parts).map_err(StartError::Thread)?;
     director.apply(&services)?;
-    spare_descriptors(senders)?;
-    Ok((director, Ears { monitor, receiver, questions, clock, waker, interfaces }))
+    spare_descriptors(spare)?;
+    Ok((director, Ears { monitor, receiver, questions, clock, waker }))
 }
 
 /// Makes sure that there are descriptors for senders, which are opened when the way to a server is
-/// known: a director that cannot send must not take traffic.
+/// known, and for watching devices that come: a director that cannot send must not take traffic.
 fn spare_descriptors(count: usize) -> Result<(), StartError> {
     let spare: Result<Vec<_>, _> = (0..count).map(|_| Waker::new()).collect();
     spare.map(drop).map_err(socket)
@@ -138,18 +140,17 @@ fn check_capabilities() -> Result<(), StartError> {
     }
 }
 
-fn find_links(netlink: &mut Netlink, names: &[String]) -> Result<Vec<Link>, StartError> {
-    let find = |name: &String| {
-        let link = netlink.link_by_name(name).map_err(|error| message(&error))?;
-        let Some(link) = link else {
-            return Err(StartError::InterfaceNotFound { name: name.clone() });
-        };
-        if link.mac.is_none() || link.loopback {
-            return Err(StartError::InterfaceUnsuitable { name: name.clone() });
+/// The interfaces at their devices, if every name leads to one that a director can use.
+fn find(interfaces: &Interfaces) -> Result<Vec<Interface>, StartError> {
+    for (name, reason) in interfaces.conditions(|_| true) {
+        match reason {
+            Some(DownReason::Gone) => return Err(StartError::InterfaceNotFound { name }),
+            Some(DownReason::NotEthernet) => return Err(StartError::InterfaceUnsuitable { name }),
+            Some(DownReason::SameDevice) => return Err(StartError::InterfaceTwice { name }),
+            Some(DownReason::Down | DownReason::NoCarrier | DownReason::Failed) | None => {}
         }
-        Ok(link)
-    };
-    names.iter().map(find).collect()
+    }
+    Ok(interfaces.placed())
 }
 
 type Opened = (Vec<Address>, Vec<WorkerParts<AfPacketPort>>);
@@ -165,7 +166,7 @@ struct Around<'s> {
 /// Makes what each worker is made of.
 fn open_workers(
     options: &StartOptions,
-    links: &[Link],
+    placed: &[Interface],
     around: &Around<'_>,
     fast_path: Option<&Arc<FastPath>>,
 ) -> Result<Opened, StartError> {
@@ -186,7 +187,7 @@ fn open_workers(
             clock,
             commands,
             events: events.clone(),
-            stations: inlets::stations(options, links),
+            stations: inlets::stations(options, placed.iter().map(|one| &one.link)),
             fast_path: fast_path.map(|fast_path| fast_path::share(fast_path, options)),
             separator: None,
             enquiry: enquiry.of(number),
@@ -200,11 +201,11 @@ fn open_workers(
 /// Gives each worker its sockets, and what separates known connections from others on them.
 fn receive(
     options: &StartOptions,
-    links: &[Link],
+    placed: &[Interface],
     parts: &mut [WorkerParts<AfPacketPort>],
     admissions: &[Arc<Admission>],
 ) -> Result<(), StartError> {
-    for link in links {
+    for Interface { link, .. } in placed {
         let inlets = inlets::open(options, link, admissions)?;
         for (parts, inlet) in parts.iter_mut().zip(inlets) {
             parts.port.attach(inlet, InterfaceId(link.index));
@@ -233,11 +234,11 @@ fn share(host: HostParts, resolver: Resolver, workers: Workers, waker: Arc<Waker
 }
 
 /// Gets guards ready, and the fast path ahead of them. Returns whether the latter is there.
-fn guard(shared: &Shared, links: &[Link]) -> Result<bool, StartError> {
+fn guard(shared: &Shared, placed: &[Interface]) -> Result<bool, StartError> {
     let mut in_force = shared.in_force();
     let host = &mut in_force.as_mut().ok_or(ApplyError::Closed)?.outside;
-    for link in links {
-        host.guard(link)?;
+    for interface in placed {
+        host.guard(interface)?;
     }
     if let Err(error) = host.open_fast_path() {
         host.close_fast_path();

@@ -22,6 +22,10 @@ use crate::clock::{Clock, date};
 use crate::retry::Failures;
 use outlet::{Outlet, Outset};
 
+mod control;
+
+pub use control::AfPacketControl;
+
 use super::{
     Disposition, FrameHandler, InterfaceCounters, Offload, Outgoing, PacketPort, Received,
     describe, part,
@@ -82,17 +86,6 @@ struct Planned {
     offload: Offload,
 }
 
-/// What an [`AfPacketPort`] can be told to do.
-#[derive(Debug)]
-pub enum AfPacketControl {
-    /// Take this traffic, from now on.
-    Filter(Arc<Classifier>),
-    /// Receive by this interface too, in place of the one with this number if there is one.
-    Attach(Box<Inlet>, InterfaceId),
-    /// Take all frames, those of the fast path, too.
-    ForgoFastPath,
-}
-
 /// Packet sockets of one worker.
 #[derive(Debug)]
 pub struct AfPacketPort {
@@ -128,25 +121,6 @@ impl AfPacketPort {
     pub(crate) fn telling(mut self, failures: Failures) -> Self {
         self.outset.failures = failures;
         self
-    }
-
-    /// Receives by `inlet` too, in place of the one that is `replaced`.
-    pub fn attach(&mut self, inlet: Inlet, replaced: InterfaceId) {
-        self.inlets.retain(|inlet| inlet.interface != replaced);
-        self.outlets.retain(|outlet| outlet.interface != replaced);
-        self.inlets.push(inlet);
-    }
-
-    /// Sockets whose filters are set from now on get everything.
-    pub fn forgo_fast_path(&mut self) {
-        self.options.fast_path = None;
-    }
-
-    fn set_classifier(&mut self, classifier: &Classifier) -> io::Result<()> {
-        for inlet in self.inlets.iter_mut().filter(|inlet| !inlet.gone) {
-            inlet.set_classifier(classifier, &self.options)?;
-        }
-        Ok(())
     }
 
     /// Serves one kind of sockets of all interfaces.
@@ -397,17 +371,7 @@ impl PacketPort for AfPacketPort {
     }
 
     fn control(&mut self, control: AfPacketControl) -> io::Result<()> {
-        match control {
-            AfPacketControl::Filter(classifier) => self.set_classifier(&classifier),
-            AfPacketControl::Attach(inlet, replaced) => {
-                self.attach(*inlet, replaced);
-                Ok(())
-            }
-            AfPacketControl::ForgoFastPath => {
-                self.forgo_fast_path();
-                Ok(())
-            }
-        }
+        self.obey(control)
     }
 
     fn prepare(&mut self, interfaces: impl Iterator<Item = InterfaceId>) {
