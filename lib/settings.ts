@@ -20,6 +20,12 @@ export interface Settings {
    */
   readonly natIcmpSend: boolean
   /**
+   * Route on, as a router would, what masqueraded servers send from a service's port and belongs to no
+   * connection. TCP and SCTP of servers whose services adopt connections (`sloppy`) are not routed on:
+   * they may be answers to connections that are not adopted yet. Default: true.
+   */
+  readonly routeServers: boolean
+  /**
    * Answer mid-stream TCP packets to a service that belong to no connection, and that none may be made
    * of, with a reset, so that clients connect anew at once. Only for a director without a group: in a
    * group another director may know the connection. Default: false.

@@ -131,6 +131,8 @@ export interface Statistics {
   readonly held: number
   /** Packets of masqueraded servers that went back to clients. */
   readonly returned: number
+  /** Packets of masqueraded servers that belong to no connection and were routed on (`routeServers`). */
+  readonly routed: number
   /** Frames left to the host, by reason. */
   readonly passed: readonly NamedCounter[]
   /** Frames dropped, by reason. */

@@ -56,14 +56,14 @@ export interface VerdictServer {
 /** What an offline director says to a frame. */
 export interface OfflineResult {
   /**
-   * `forward` to a server, `return` of a masqueraded server's packet to the client, `hold` a fragment
-   * until the others of its packet are there, `reply` by the director itself, `pass` to the host, or
-   * `drop`.
+   * `forward` to a server, `return` of a masqueraded server's packet to the client, `route` of one that
+   * belongs to no connection, `hold` a fragment until the others of its packet are there, `reply` by the
+   * director itself, `pass` to the host, or `drop`.
    */
-  readonly verdict: 'forward' | 'return' | 'hold' | 'reply' | 'pass' | 'drop'
+  readonly verdict: 'forward' | 'return' | 'route' | 'hold' | 'reply' | 'pass' | 'drop'
   /** Why, for `reply`, `pass` and `drop`: the stable name of the reason, which is also the name of its counter. */
   readonly reason?: string
-  /** The server, for `forward` and `return`. */
+  /** The server, for `forward`, `return` and `route`. */
   readonly server?: VerdictServer
   /** What leaves the director: the rewritten frame, fragments of it, or the reply. */
   readonly frames: readonly OutgoingFrame[]

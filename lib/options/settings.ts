@@ -15,6 +15,7 @@ export const settings: Check<SettingsPatch> = object<SettingsPatch>(
     connReuseMode: integer(0, 3),
     pmtuDisc: flag,
     natIcmpSend: flag,
+    routeServers: flag,
     resetMidstream: flag,
     strictAddresses: flag,
     tcpTimeoutSeconds: seconds,

@@ -34,6 +34,7 @@ const good = {
     connReuseMode: 1,
     pmtuDisc: true,
     natIcmpSend: false,
+    routeServers: true,
     resetMidstream: true,
     strictAddresses: true,
     tcpTimeoutSeconds: 900,

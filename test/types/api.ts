@@ -46,7 +46,9 @@ export function offline(): void {
   const statistics = director.snapshot()
   sure<Equal<typeof statistics, Statistics>>()
   const result = director.process(new Uint8Array(60), { vlan: 5 })
-  sure<Equal<(typeof result)['verdict'], 'forward' | 'return' | 'hold' | 'reply' | 'pass' | 'drop'>>()
+  sure<
+    Equal<(typeof result)['verdict'], 'forward' | 'return' | 'route' | 'hold' | 'reply' | 'pass' | 'drop'>
+  >()
   // @ts-expect-error a text is no frame
   director.process('frame')
   // @ts-expect-error snapshots are for reading

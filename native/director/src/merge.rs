@@ -28,6 +28,7 @@ fn add_statistics(sum: &mut Statistics, part: &Statistics) {
     add(&mut sum.held, part.held);
     add_fragments(&mut sum.fragments, &part.fragments);
     add(&mut sum.returned, part.returned);
+    add(&mut sum.routed, part.routed);
     add_named(&mut sum.passed, &part.passed);
     add_named(&mut sum.dropped, &part.dropped);
     add_named(&mut sum.replied, &part.replied);

@@ -129,8 +129,9 @@ impl OfflineDirector {
         let mut outputs = std::mem::take(&mut self.outputs);
         let verdict = self.engine.process(&mut octets, meta, self.now, &self.hops, &mut outputs);
         let mut result = self.describe(verdict);
-        if let Verdict::Forward { egress, length, .. } | Verdict::Return { egress, length, .. } =
-            verdict
+        if let Verdict::Forward { egress, length, .. }
+        | Verdict::Return { egress, length, .. }
+        | Verdict::Route { egress, length, .. } = verdict
         {
             octets.truncate(usize::try_from(length).unwrap_or(usize::MAX));
             self.put_out(&mut result, &octets, egress, meta.vlan);
@@ -254,6 +255,9 @@ impl OfflineDirector {
             Verdict::Hold => ("hold", None, None),
             Verdict::Return { server, .. } | Verdict::ReturnFragments { server } => {
                 ("return", None, Some(server))
+            }
+            Verdict::Route { server, .. } | Verdict::RouteFragments { server } => {
+                ("route", None, Some(server))
             }
             Verdict::Reply(reason) => ("reply", Some(reason.name()), None),
             Verdict::Pass(reason) => ("pass", Some(reason.name()), None),

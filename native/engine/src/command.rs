@@ -349,6 +349,8 @@ pub struct SettingsPatch {
     /// Answer packets of masqueraded servers that belong to no connection with "port unreachable"
     /// (`nat_icmp_send`).
     pub nat_icmp_send: Option<bool>,
+    /// Route on what masqueraded servers send from a service's port and belongs to no connection.
+    pub route_servers: Option<bool>,
     /// Answer mid-stream TCP packets that belong to no connection with a reset.
     pub reset_midstream: Option<bool>,
     /// Refuse addresses and ports of no use to a director that IPVS accepts.

@@ -11,6 +11,7 @@ pub(crate) struct VerdictCounters {
     forwarded: u64,
     held: u64,
     returned: u64,
+    routed: u64,
     passed: [u64; PassReason::ALL.len()],
     dropped: [u64; DropReason::ALL.len()],
     replied: [u64; ReplyReason::ALL.len()],
@@ -22,6 +23,7 @@ impl VerdictCounters {
             forwarded: 0,
             held: 0,
             returned: 0,
+            routed: 0,
             passed: [0; PassReason::ALL.len()],
             dropped: [0; DropReason::ALL.len()],
             replied: [0; ReplyReason::ALL.len()],
@@ -36,6 +38,7 @@ impl VerdictCounters {
             | Verdict::ForwardFragments { .. } => Some(&mut self.forwarded),
             Verdict::Hold => Some(&mut self.held),
             Verdict::Return { .. } | Verdict::ReturnFragments { .. } => Some(&mut self.returned),
+            Verdict::Route { .. } | Verdict::RouteFragments { .. } => Some(&mut self.routed),
             Verdict::Reply(reason) => self.replied.get_mut(reason as usize),
             Verdict::Pass(reason) => self.passed.get_mut(reason as usize),
             Verdict::Drop(reason) => self.dropped.get_mut(reason as usize),
@@ -55,6 +58,10 @@ impl VerdictCounters {
 
     pub(crate) const fn returned(&self) -> Counter {
         Counter(self.returned)
+    }
+
+    pub(crate) const fn routed(&self) -> Counter {
+        Counter(self.routed)
     }
 
     pub(crate) fn passed(&self) -> Vec<NamedCounter> {

@@ -65,7 +65,8 @@ pub trait Hops {
     /// where a tunnel to it begins, and what an ICMP error to it comes from. None where there is none.
     fn source(&self, server: ServerId) -> Option<IpAddr>;
 
-    /// The way back to a client. Asked for masqueraded replies only.
+    /// The way back to a client, or to whom else a masqueraded server sends. Asked for packets of
+    /// masqueraded servers only.
     fn client_hop(&self, client: IpAddr) -> Hop;
 
     /// Takes a connection back from the fast path ([`crate::Engine::take_fast`]); what that carried

@@ -162,6 +162,8 @@ pub struct Statistics {
     pub held: Counter,
     /// Replies of masqueraded servers that went back to clients.
     pub returned: Counter,
+    /// Packets of masqueraded servers that belong to no connection and were routed on.
+    pub routed: Counter,
     /// Frames left to the host, by reason.
     pub passed: Vec<NamedCounter>,
     /// Frames dropped, by reason.

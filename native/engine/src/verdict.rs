@@ -188,6 +188,21 @@ pub enum Verdict {
         /// The real server it came from.
         server: ServerId,
     },
+    /// The frame, of this masqueraded server and of no connection, goes on to where it is addressed, as
+    /// by a router.
+    Route {
+        /// The real server it came from.
+        server: ServerId,
+        /// Where the frame leaves.
+        egress: Egress,
+        /// Octets of the frame that go out, from its start (Ethernet padding is left behind).
+        length: u32,
+    },
+    /// It goes on as the frames appended to the outputs (IPv4 fragments).
+    RouteFragments {
+        /// The real server it came from.
+        server: ServerId,
+    },
     /// The director answered; the answer was appended to the outputs.
     Reply(ReplyReason),
     /// A fragment: kept until the others of its packet are there, or its time is over.

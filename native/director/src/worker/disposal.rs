@@ -18,7 +18,9 @@ pub(super) fn dispose(
 ) -> Disposition {
     let (meta, prefix) = (&frame.meta, outputs.prefix());
     match verdict {
-        Verdict::Forward { egress, length, .. } | Verdict::Return { egress, length, .. } => {
+        Verdict::Forward { egress, length, .. }
+        | Verdict::Return { egress, length, .. }
+        | Verdict::Route { egress, length, .. } => {
             let offload = left(frame.offload, outputs.checksum());
             let whom = match whom(egress) {
                 Ok(whom) => whom,
@@ -38,6 +40,7 @@ pub(super) fn dispose(
         }
         Verdict::ForwardFragments { .. }
         | Verdict::ReturnFragments { .. }
+        | Verdict::RouteFragments { .. }
         | Verdict::Hold
         | Verdict::Reply(_)
         | Verdict::Pass(_)

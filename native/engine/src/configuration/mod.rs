@@ -4,6 +4,7 @@
 //! or not at all; all engines share it. The one thing shared between configurations is the
 //! [`ServerLoad`] of each server, because connections outlive changes.
 
+mod answering;
 mod apply;
 mod check;
 mod directory;
@@ -30,6 +31,7 @@ use crate::command::{ForwardingMethod, Protocol, ServiceKey};
 use crate::hop::ServerId;
 use crate::snapshot::Version;
 
+pub use answering::AnsweringServer;
 pub use load::ServerLoad;
 pub use mark::{Mark, MarkSubject};
 pub use server::{RemovedServer, Server};

@@ -25,6 +25,9 @@ pub struct Settings {
     /// Answer packets of masqueraded servers that belong to no connection with "port unreachable"
     /// (`nat_icmp_send`); default no.
     pub nat_icmp_send: bool,
+    /// Route on, as a router would, what masqueraded servers send from a service's port and belongs to
+    /// no connection; default yes.
+    pub route_servers: bool,
     /// Answer mid-stream TCP packets that belong to no connection, and that none may be made of, with
     /// a reset; default no, because in a group another director may know the connection.
     pub reset_midstream: bool,
@@ -65,6 +68,7 @@ impl Default for Settings {
             conn_reuse_mode: 1,
             pmtu_disc: true,
             nat_icmp_send: false,
+            route_servers: true,
             reset_midstream: false,
             strict_addresses: true,
             tcp_timeout_seconds: 900,
@@ -97,6 +101,7 @@ impl Settings {
             conn_reuse_mode: patch.conn_reuse_mode.unwrap_or(self.conn_reuse_mode),
             pmtu_disc: or(patch.pmtu_disc, self.pmtu_disc),
             nat_icmp_send: or(patch.nat_icmp_send, self.nat_icmp_send),
+            route_servers: or(patch.route_servers, self.route_servers),
             reset_midstream: or(patch.reset_midstream, self.reset_midstream),
             strict_addresses: or(patch.strict_addresses, self.strict_addresses),
             tcp_timeout_seconds: patch.tcp_timeout_seconds.unwrap_or(self.tcp_timeout_seconds),

@@ -150,6 +150,9 @@ impl Engine {
             Verdict::Return { server, egress, length } => {
                 (Verdict::ReturnFragments { server }, egress, 0, length)
             }
+            Verdict::Route { server, egress, length } => {
+                (Verdict::RouteFragments { server }, egress, 0, length)
+            }
             Verdict::Encapsulate { server, egress, from, end } => {
                 (Verdict::ForwardFragments { server }, egress, from, end)
             }

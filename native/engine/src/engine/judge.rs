@@ -97,9 +97,10 @@ impl<'a, H: Hops> Judge<'a, H> {
             return Verdict::Pass(PassReason::Protocol);
         };
         let Some(service) = self.service(packet, protocol, key) else {
-            let from_server = self.configuration.is_server_address(key.client);
-            let reason = if from_server { PassReason::FromServer } else { PassReason::NoService };
-            return Verdict::Pass(reason);
+            if !self.configuration.is_server_address(key.client) {
+                return Verdict::Pass(PassReason::NoService);
+            }
+            return self.onward(packet, key, protocol);
         };
         let opening = opening::opening(&packet.ip.upper);
         let adoption = match self.may_open(service, protocol, opening) {

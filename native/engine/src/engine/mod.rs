@@ -12,6 +12,7 @@ mod ledger;
 mod load;
 mod neighbour;
 mod observe;
+mod onward;
 mod opening;
 mod own_tunnel;
 mod persistence;

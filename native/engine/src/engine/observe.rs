@@ -39,6 +39,7 @@ impl Engine {
             forwarded: Counter(self.verdicts.forwarded().0 + self.fast_path.packets()),
             held: self.verdicts.held(),
             returned: self.verdicts.returned(),
+            routed: self.verdicts.routed(),
             passed: self.verdicts.passed(),
             dropped: self.verdicts.dropped(),
             replied: self.verdicts.replied(),

@@ -71,7 +71,7 @@ impl<H: Hops> Judge<'_, H> {
 
     /// What ICMP errors to a server come from: the director's address on the way there, or where
     /// none is known the address of the service.
-    fn own_address(&self, server: ServerId, virtual_address: IpAddr) -> IpAddr {
+    pub(super) fn own_address(&self, server: ServerId, virtual_address: IpAddr) -> IpAddr {
         let same_family = |own: &IpAddr| own.is_ipv4() == virtual_address.is_ipv4();
         self.hops.source(server).filter(same_family).unwrap_or(virtual_address)
     }

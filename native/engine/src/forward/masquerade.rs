@@ -83,6 +83,14 @@ impl Return {
     }
 }
 
+impl Return {
+    /// Sends the packet, of no connection, on as it is.
+    pub(crate) fn send_on(self, packet: &mut Packet<'_>, answers: &mut Answers<'_>) -> Verdict {
+        packet.age();
+        departure::send(packet, &self.way.onward(), self.too_big, answers.outputs)
+    }
+}
+
 fn rewrite(packet: &mut Packet<'_>, end: End, place: Place) {
     // A datagram without checksum gets one, over what is inside it: that can be left to no device.
     if packet.is_udp_without_checksum() {

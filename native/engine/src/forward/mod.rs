@@ -48,12 +48,21 @@ impl Answers<'_> {
     }
 }
 
+/// Whom a packet of a server is on its way to.
+#[derive(Clone, Copy, Debug)]
+enum FromServer {
+    /// A client, whose connection it belongs to.
+    Back(IpAddr),
+    /// Somebody else.
+    On(IpAddr),
+}
+
 /// A way to a server, or from one back to a client, that frames can take now or soon.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     pub(crate) server: ServerId,
-    /// The client, on the way back.
-    client: Option<IpAddr>,
+    /// Whom it leads to, if not to the server.
+    from_server: Option<FromServer>,
     pub(crate) mtu: u32,
     /// None while the neighbour is being asked for.
     hop: Option<NextHop>,
@@ -68,8 +77,8 @@ impl Way {
         answers: &mut Answers<'_>,
     ) -> Result<Self, Verdict> {
         match hop {
-            Hop::Ready(hop) => Ok(Self { server, client: None, mtu: hop.mtu, hop: Some(hop) }),
-            Hop::Resolving { mtu } => Ok(Self { server, client: None, mtu, hop: None }),
+            Hop::Ready(hop) => Ok(Self { server, from_server: None, mtu: hop.mtu, hop: Some(hop) }),
+            Hop::Resolving { mtu } => Ok(Self { server, from_server: None, mtu, hop: None }),
             Hop::Unreachable => Err(answers.answer(packet, Answer::Unreachable)),
             Hop::Local => Err(Verdict::Drop(DropReason::ServerIsLocal)),
         }
@@ -77,39 +86,54 @@ impl Way {
 
     /// The way of a reply of `server` back to `client`; none if there is none.
     pub(crate) const fn back(server: ServerId, client: IpAddr, hop: Hop) -> Option<Self> {
+        Self::from_server(server, FromServer::Back(client), hop)
+    }
+
+    /// This way back, for a packet of no connection: on to whom it is addressed.
+    pub(crate) const fn onward(self) -> Self {
+        let from_server = match self.from_server {
+            Some(FromServer::Back(address)) => Some(FromServer::On(address)),
+            other => other,
+        };
+        Self { from_server, ..self }
+    }
+
+    const fn from_server(server: ServerId, whom: FromServer, hop: Hop) -> Option<Self> {
         let (mtu, hop) = match hop {
             Hop::Ready(hop) => (hop.mtu, Some(hop)),
             Hop::Resolving { mtu } => (mtu, None),
             Hop::Unreachable | Hop::Local => return None,
         };
-        Some(Self { server, client: Some(client), mtu, hop })
+        Some(Self { server, from_server: Some(whom), mtu, hop })
     }
 
     /// The verdict on a packet that takes this way as it is.
     pub(crate) fn verdict(&self, packet: &Packet<'_>) -> Verdict {
         let (server, egress) = (self.server, self.egress());
         let length = u32::try_from(packet.ip.end).unwrap_or(u32::MAX);
-        match self.client {
+        match self.from_server {
             None => Verdict::Forward { server, egress, length },
-            Some(_) => Verdict::Return { server, egress, length },
+            Some(FromServer::Back(_)) => Verdict::Return { server, egress, length },
+            Some(FromServer::On(_)) => Verdict::Route { server, egress, length },
         }
     }
 
     /// The verdict on a packet that takes it in pieces.
     pub(crate) const fn verdict_of_fragments(&self) -> Verdict {
         let server = self.server;
-        match self.client {
+        match self.from_server {
             None => Verdict::ForwardFragments { server },
-            Some(_) => Verdict::ReturnFragments { server },
+            Some(FromServer::Back(_)) => Verdict::ReturnFragments { server },
+            Some(FromServer::On(_)) => Verdict::RouteFragments { server },
         }
     }
 
     /// Where frames on this way leave.
     pub(crate) const fn egress(&self) -> Egress {
-        match (self.hop, self.client) {
+        match (self.hop, self.from_server) {
             (Some(hop), _) => Egress::Interface(hop.interface),
             (None, None) => Egress::Neighbour(self.server),
-            (None, Some(client)) => Egress::Client(client),
+            (None, Some(FromServer::Back(whom) | FromServer::On(whom))) => Egress::Client(whom),
         }
     }
 

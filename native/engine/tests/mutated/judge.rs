@@ -82,12 +82,14 @@ impl Case<'_> {
                 tally.forwarded += 1;
                 self.in_place(length, tally);
             }
-            Verdict::Return { length, .. } => {
+            Verdict::Return { length, .. } | Verdict::Route { length, .. } => {
                 tally.returned += 1;
                 self.in_place(length, tally);
             }
             Verdict::Encapsulate { from, end, .. } => self.encapsulated(from, end, tally),
-            Verdict::ForwardFragments { .. } | Verdict::ReturnFragments { .. } => {
+            Verdict::ForwardFragments { .. }
+            | Verdict::ReturnFragments { .. }
+            | Verdict::RouteFragments { .. } => {
                 assert!(outputs > 0, "{self:02x?}");
                 return self.in_pieces(tally);
             }

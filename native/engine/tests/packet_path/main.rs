@@ -18,6 +18,7 @@ mod masquerade_rules;
 mod neighbours;
 mod no_allocation;
 mod offload;
+mod onward;
 mod opening;
 mod own_tunnel;
 mod persistence;

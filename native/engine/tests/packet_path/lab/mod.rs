@@ -146,7 +146,10 @@ impl Lab {
         let known = Known { ways: self.ways, carried: &self.carried };
         let verdict = self.engine.process(&mut frame, meta, self.now, &known, &mut outputs);
         let mut frames = Vec::new();
-        if let Verdict::Forward { length, .. } | Verdict::Return { length, .. } = verdict {
+        if let Verdict::Forward { length, .. }
+        | Verdict::Return { length, .. }
+        | Verdict::Route { length, .. } = verdict
+        {
             frame.truncate(length as usize);
             frames.push(frame);
         } else if let Verdict::Encapsulate { from, end, .. } = verdict {
